@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "model/res.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_every_kind_has_a_name_of_its_own(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < RES_KIND_MAX; kind++) {
+		assert_non_null(res_kind_name((uint32_t)kind));
+		assert_int_equal(res_kind_parse(res_kind_name((uint32_t)kind)), kind);
+	}
+}
+
+static void test_names_are_those_of_the_api(void **state)
+{
+	(void)state;
+	assert_string_equal(res_kind_name(RES_LCORE), "lcore");
+	assert_string_equal(res_kind_name(RES_UDP_PORT), "udp_port");
+	assert_string_equal(res_kind_name(RES_CHANNEL), "channel");
+}
+
+static void test_what_is_no_kind(void **state)
+{
+	(void)state;
+	assert_null(res_kind_name(RES_KIND_MAX));
+	assert_null(res_kind_name(UINT32_MAX));
+	assert_int_equal(res_kind_parse(""), -ENOENT);
+	assert_int_equal(res_kind_parse("lcores"), -ENOENT);
+	assert_int_equal(res_kind_parse("LCORE"), -ENOENT);
+}
+
+static void test_format(void **state)
+{
+	struct res res = { .kind = RES_LCORE, .id = 5 };
+	char buf[64];
+
+	(void)state;
+	assert_int_equal(res_format(&res, buf, sizeof(buf)), 7);
+	assert_string_equal(buf, "lcore 5");
+	res = (struct res){ .kind = RES_QUEUE, .scope = 2, .id = 3 };
+	assert_int_equal(res_format(&res, buf, sizeof(buf)), 15);
+	assert_string_equal(buf, "queue 3 of if 2");
+	res = (struct res){ .kind = RES_KIND_MAX, .id = 1 };
+	assert_int_equal(res_format(&res, buf, sizeof(buf)), 3);
+	assert_string_equal(buf, "? 1");
+}
+
+static void test_format_stops_at_the_end_of_the_buffer(void **state)
+{
+	struct res res = { .kind = RES_CHANNEL, .scope = UINT32_MAX, .id = UINT64_MAX };
+	char buf[10];
+
+	(void)state;
+	memset(buf, 'x', sizeof(buf));
+	assert_int_equal(res_format(&res, buf, 9), 8);
+	assert_string_equal(buf, "channel ");
+	assert_int_equal(buf[9], 'x');
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_kind_has_a_name_of_its_own),
+		cmocka_unit_test(test_names_are_those_of_the_api),
+		cmocka_unit_test(test_what_is_no_kind),
+		cmocka_unit_test(test_format),
+		cmocka_unit_test(test_format_stops_at_the_end_of_the_buffer),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
