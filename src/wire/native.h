@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * io.reeve: JSON parameters to plain structs and model structs to JSON. Pure.
+ * The interface is api/io.reeve.varlink; its text is varlink_io_reeve.
+ */
+#ifndef REEVE_WIRE_NATIVE_H
+#define REEVE_WIRE_NATIVE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cpuset.h"
+#include "base/err.h"
+#include "model/event.h"
+#include "model/res.h"
+
+enum {
+	NATIVE_API = 1,	       /* what this version speaks */
+	NATIVE_API_LOWEST = 1, /* and the oldest it still serves */
+	NATIVE_NAME_MAX = 64,
+};
+
+extern const char varlink_io_reeve[];	 /* text of the interface */
+extern const char varlink_org_service[]; /* text of org.varlink.service */
+
+enum native_method {
+	NATIVE_HELLO,
+	NATIVE_DESCRIBE_HOST,
+	NATIVE_ACQUIRE,
+	NATIVE_EXPLAIN,
+	NATIVE_RELEASE,
+	NATIVE_LIST_LEASES,
+	NATIVE_LIST_INSTANCES,
+	NATIVE_LIST_TENANTS,
+	NATIVE_STATUS,
+	NATIVE_EVENTS,
+	NATIVE_HOLD_PLANE,
+	NATIVE_GET_INFO,      /* org.varlink.service */
+	NATIVE_GET_INTERFACE, /* org.varlink.service.GetInterfaceDescription */
+	NATIVE_METHOD_MAX,
+};
+
+struct native_request {
+	enum native_method method;
+	bool more, oneway;
+	union {
+		struct {
+			int64_t lowest, highest;
+		} hello;
+		struct {
+			uint32_t kind;	     /* enum res_kind */
+			uint32_t count;	     /* 0: absent, then exact is not empty */
+			struct cpuset exact; /* empty: absent */
+			int32_t node;	     /* -1: absent */
+			char near[16];	     /* "": absent */
+			bool whole_core;
+			uint64_t ttl_ns;
+			char name[NATIVE_NAME_MAX];
+		} acquire;	 /* and explain */
+		uint64_t lease;	 /* release */
+		char tenant[32]; /* lists; "": all one may see */
+		uint64_t since;	 /* events */
+		char plane[16];	 /* hold_plane */
+		char interface[128];
+	};
+};
+
+/* Why a call could not be understood: a Varlink error name and its parameters. */
+struct native_fault {
+	char error[64];	     /* "org.varlink.service.InvalidParameter" ... */
+	char parameter[128]; /* the offending member, method or interface */
+	bool oneway;	     /* the caller reads no answer: send none */
+};
+
+/*
+ * -EBADMSG: not a Varlink call, hang up. -EINVAL: *fault is the answer. Unknown
+ * members, wrong types, numbers out of range and contradictions (both count and
+ * cpus, both node and near) are faults.
+ */
+int native_decode(const char *text, size_t len, struct native_request *ret,
+		  struct native_fault *fault, struct err *e);
+
+/* A reply for *fault, NUL included; malloc'ed, NULL when out of memory. */
+char *native_fault_encode(const struct native_fault *fault, size_t *ret_len);
+
+/* UTF-8 text that has no control character, and so can be shown as it is. */
+bool native_text_plain(const char *text);
+
+/* --- model to JSON; all return a new reference or NULL (out of memory) --- */
+
+struct native_lease {
+	uint64_t lease, instance;
+	struct res res;
+	const char *tenant;
+	uint64_t since_ns;   /* wall clock */
+	uint64_t expires_ns; /* wall clock; 0: none */
+	bool whole_core;
+	const char *enforced;
+};
+json_t *native_lease_json(const struct native_lease *l);
+
+struct native_instance {
+	uint64_t instance;
+	const char *kind, *name, *tenant; /* name: raw bytes, made printable here */
+	uint32_t pid, uid, gid, claimed_pid;
+	uint64_t cgroup_id, since_ns;
+	uint32_t leases;
+};
+json_t *native_instance_json(const struct native_instance *i);
+
+struct native_cpu {
+	unsigned cpu, package, core;
+	int node;
+	bool isolated;
+	const char *state;
+	uint64_t lease;	    /* 0: none, or not the caller's to see */
+	const char *tenant; /* NULL likewise */
+};
+json_t *native_cpu_json(const struct native_cpu *c);
+
+struct native_tenant {
+	const char *name;
+	const struct quota *quota;
+	const uint32_t *used; /* RES_KIND_MAX of them */
+	uint32_t instances;
+	const struct cpuset *cpus;
+	const char *cgroup, *enforced;
+	uint64_t granted, refused;
+	bool retired;
+};
+json_t *native_tenant_json(const struct native_tenant *t);
+
+json_t *native_event_json(const struct event *ev, const char *tenant);
+
+#endif
