@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The ledger's memory, for the files of this folder only.
+ *
+ * One flat struct without pointers: a file on tmpfs can hold it, and each
+ * program may map it elsewhere. A link is a slot number; slot 0 of every table
+ * stays unused, so that the zeroes of new memory mean "none". Slots are taken
+ * from the free list first and above `high` only when that is empty: pages
+ * beyond the high-water mark are neither read nor written.
+ *
+ * What the layout guarantees to whoever opens it after its writer was killed
+ * (killed, not powered off: a compiler barrier is all the order that needs):
+ *   1. `magic` is written last by ledger_init(): no magic, no ledger.
+ *   2. `change` is odd from before the first write of a change until after its
+ *      last. An even one means that the memory is between two changes;
+ *      ledger_open() refuses an odd one.
+ *   3. The truth is in the slots alone: the tenants' name, state and quota, and
+ *      each live instance and lease with its generation, owner and resource. A
+ *      slot's `state` is the last of its words to be written when it is taken
+ *      and the first to be cleared when it is given back, and `high` covers it
+ *      by then. A live slot is therefore whole, in an odd memory too; only a
+ *      quota or a client's name may be half new.
+ *   4. All else (free lists, hash chains, lease lists, timers, counts) follows
+ *      from the slots and could be made anew from them.
+ *   5. An id is never given out twice: a slot's generation only grows, and a
+ *      slot whose generation reached its end is not used again.
+ * Anything that changes this struct or the meaning of a word raises
+ * LEDGER_VERSION.
+ */
+#ifndef REEVE_LEDGER_LAYOUT_H
+#define REEVE_LEDGER_LAYOUT_H
+
+#include <stdalign.h>
+
+#include "ledger/ledger.h"
+
+#define LEDGER_MAGIC UINT64_C(0x72656764656c7672) /* "rvledger" in memory */
+
+/* Memory that counted further was not written by us, and leaves no room to go on. */
+#define LEDGER_SEQ_LAST (UINT64_MAX / 2)
+
+enum {
+	LEDGER_VERSION = 1,
+	LEDGER_BUCKETS = 16384,
+	LEDGER_ALIGN = 64,
+	LEDGER_PAGE = 4096,
+};
+
+enum tenant_state { TENANT_UNUSED, TENANT_LIVE, TENANT_RETIRED };
+
+enum { SLOT_FREE = 0, INSTANCE_LIVE = 1 };
+
+/* Which slots of a table are in use. */
+struct pool {
+	uint32_t high; /* 1..high have been used at some time */
+	uint32_t free; /* first of the free list */
+	uint32_t used;
+};
+
+struct slot {
+	uint32_t generation; /* uses so far, this one included */
+	uint32_t link;	     /* next on the free list, or in the hash chain of a lease */
+	uint32_t state;	     /* SLOT_FREE or the table's own */
+};
+
+struct tenant_slot {
+	char name[TENANT_NAME_MAX];
+	uint32_t state; /* enum tenant_state */
+	uint32_t instances;
+	struct quota quota;
+	uint32_t used[RES_KIND_MAX];
+	uint64_t granted, refused;
+	uint64_t events;   /* ever made; the ring keeps the last LEDGER_EVENTS */
+	uint64_t lost_seq; /* of the newest event that was overwritten */
+	uint64_t pad[7];
+};
+
+struct instance_slot {
+	struct slot slot;
+	uint16_t kind;
+	uint16_t tenant;
+	uint32_t pid, uid, gid;
+	uint32_t claimed_pid;
+	uint32_t leases;
+	uint32_t first; /* of its leases */
+	uint64_t start_time;
+	uint64_t cgroup_id;
+	uint64_t since;
+	char name[LEDGER_NAME_MAX];
+};
+
+struct lease_slot {
+	struct slot slot; /* state: enum lease_state; link: hash chain, ordered by res */
+	uint32_t instance;
+	struct res res;
+	uint64_t since;
+	uint64_t expires;
+	uint32_t next, prev; /* of the same instance */
+	uint32_t timer;	     /* place in `timers` plus 1; 0: not there */
+	uint32_t whole_core;
+};
+
+struct ledger {
+	uint64_t magic;
+	uint64_t size;
+	uint32_t version;
+	uint32_t change;
+	uint64_t last_seq;
+	struct pool instance_pool;
+	struct pool lease_pool;
+	uint32_t ntimers;
+	uint32_t last_tenant; /* whose ring has the event numbered last_seq */
+	alignas(LEDGER_ALIGN) struct tenant_slot tenants[TENANT_MAX];
+	alignas(LEDGER_ALIGN) uint32_t buckets[LEDGER_BUCKETS];
+	/* A heap of the held leases that have a time limit, the next one first. */
+	alignas(LEDGER_ALIGN) uint32_t timers[LEDGER_LEASES];
+	alignas(LEDGER_ALIGN) struct instance_slot instances[LEDGER_INSTANCES + 1];
+	alignas(LEDGER_ALIGN) struct lease_slot leases[LEDGER_LEASES + 1];
+	alignas(LEDGER_ALIGN) struct event events[TENANT_MAX][LEDGER_EVENTS];
+};
+
+_Static_assert(sizeof(struct tenant_slot) == 192, "layout");
+_Static_assert(sizeof(struct instance_slot) == 128, "layout");
+_Static_assert(sizeof(struct lease_slot) == 64, "layout");
+_Static_assert(offsetof(struct ledger, tenants) == 64, "layout");
+_Static_assert(offsetof(struct ledger, buckets) == 12352, "layout");
+_Static_assert(offsetof(struct ledger, timers) == 77888, "layout");
+_Static_assert(offsetof(struct ledger, instances) == 340032, "layout");
+_Static_assert(offsetof(struct ledger, leases) == 2437312, "layout");
+_Static_assert(offsetof(struct ledger, events) == 6631680, "layout");
+_Static_assert(sizeof(struct ledger) < 13 << 20, "about 12 MB");
+
+/* The compiler may not move a store across this. */
+static inline void store_barrier(void)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+/* Every change stands between these two, and no refusal gets as far as the first. */
+static inline void change_begin(struct ledger *l)
+{
+	l->change++;
+	store_barrier();
+}
+
+static inline void change_end(struct ledger *l)
+{
+	store_barrier();
+	l->change++;
+}
+
+/*
+ * Slot and use in one decimal number, since people read and type it: the slot's
+ * number when it is used for the first time, then 100000 more each time.
+ */
+#define ID_STEP 100000
+_Static_assert(LEDGER_LEASES < ID_STEP && LEDGER_INSTANCES < ID_STEP, "a slot fits below the step");
+
+static inline ledger_id slot_id(const struct slot *s, uint32_t n)
+{
+	return (uint64_t)(s->generation - 1) * ID_STEP + n;
+}
+
+static inline uint32_t slot_of(ledger_id id)
+{
+	return (uint32_t)(id % ID_STEP);
+}
+
+/* So many slots are used once before any is used again: ids stay short. */
+#define POOL_FRESH 1000
+
+/* The slot that pool_take() would take; 0: the table is full. */
+static inline uint32_t pool_next(const struct pool *p, uint32_t max)
+{
+	if (p->free && p->high >= POOL_FRESH)
+		return p->free;
+	return p->high < max ? p->high + 1 : p->free;
+}
+
+static inline void pool_take(struct pool *p, uint32_t n, struct slot *s)
+{
+	if (n > p->high) {
+		p->high = n;
+		s->generation = 1;
+	} else {
+		p->free = s->link;
+		s->generation++;
+	}
+	s->link = 0;
+	p->used++;
+}
+
+/* The caller has cleared the state. */
+static inline void pool_give(struct pool *p, uint32_t n, struct slot *s)
+{
+	p->used--;
+	s->link = 0;
+	if (s->generation == UINT32_MAX)
+		return;
+	s->link = p->free;
+	p->free = n;
+}
+
+/* The slot of a live id; 0: there is none. */
+static inline uint32_t instance_find(const struct ledger *l, ledger_id id)
+{
+	uint32_t n = slot_of(id);
+
+	if (!n || n > l->instance_pool.high || l->instances[n].slot.state == SLOT_FREE)
+		return 0;
+	return slot_id(&l->instances[n].slot, n) == id ? n : 0;
+}
+
+static inline uint32_t lease_find(const struct ledger *l, ledger_id id)
+{
+	uint32_t n = slot_of(id);
+
+	if (!n || n > l->lease_pool.high || l->leases[n].slot.state == SLOT_FREE)
+		return 0;
+	return slot_id(&l->leases[n].slot, n) == id ? n : 0;
+}
+
+/* index.c: from a resource to its lease. */
+uint32_t index_bucket(const struct res *res);
+int index_compare(const struct res *a, const struct res *b);
+uint32_t index_find(const struct ledger *l, const struct res *res);
+void index_add(struct ledger *l, uint32_t lease);
+void index_del(struct ledger *l, uint32_t lease);
+
+/* timer.c */
+void timer_add(struct ledger *l, uint32_t lease);
+void timer_del(struct ledger *l, uint32_t lease);
+
+/* tenant.c: gives up a retired tenant's slot once nobody is left. */
+void tenant_drop_idle(struct ledger *l, uint32_t tenant);
+
+/* lease.c: ends a lease in any state, without an event. */
+void lease_end(struct ledger *l, uint32_t lease);
+/* Fills *ev with what is known of a lease, or of an instance. */
+void lease_describe(const struct ledger *l, uint32_t lease, struct event *ev);
+void instance_describe(const struct ledger *l, uint32_t instance, struct event *ev);
+
+/* event.c: ledger_event() within a change. */
+void event_add(struct ledger *l, struct event *ev);
+/* How many of the tenant's events are still there, and the nth of them, oldest first. */
+uint32_t event_kept(const struct ledger *l, uint32_t tenant);
+const struct event *event_at(const struct ledger *l, uint32_t tenant, uint32_t n);
+
+#endif
