@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The private protocol between reeved (root) and reeve-core (sandboxed), over
+ * one SOCK_SEQPACKET pair. Fixed structs, one a message, host byte order: both
+ * ends are of one build, which the first message proves. A message of another
+ * size, type or version ends the other side: the core exits, reeved kills and
+ * restarts the core.
+ *
+ *   reeved -> core                            descriptors
+ *     PP_HELLO    version, sizes              lease memory, /dev/null
+ *     PP_CONF     a config is in force        sealed memfd with struct conf
+ *     PP_ACCEPT   a client was accepted       socket [, pidfd]
+ *     PP_RESULT   answer to PP_CPUSET, PP_PLANE
+ *     PP_STOP     close everything and exit
+ *   core -> reeved
+ *     PP_READY    the config is in force, or why it can't be
+ *     PP_CLOSE    the client is shut down: drop the kept descriptor
+ *     PP_CPUSET   put a tenant's cgroup under these CPUs
+ *     PP_PLANE    open a plane's socket, or close it again
+ *
+ * reeved believes nothing it reads here: conn ids, tenant numbers and CPU sets
+ * are checked against what it handed out and against the config.
+ */
+#ifndef REEVE_PRIVPROTO_PRIVPROTO_H
+#define REEVE_PRIVPROTO_PRIVPROTO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/conf.h"
+#include "model/peer.h"
+
+enum {
+	PP_VERSION = 1,
+	PP_VERSION_TEXT = 64,
+	PP_CLIENTS_MAX = 16384,	    /* connections at once, whatever the descriptor limit */
+	PP_LEDGER_BYTES = 16 << 20, /* size of the lease memory; the core checks that it fits */
+};
+
+enum pp_type {
+	PP_HELLO = 1,
+	PP_CONF,
+	PP_ACCEPT,
+	PP_RESULT,
+	PP_STOP,
+	PP_READY,
+	PP_CLOSE,
+	PP_CPUSET,
+	PP_PLANE,
+	PP_TYPE_MAX,
+};
+
+enum pp_door { PP_DOOR_NATIVE, PP_DOOR_MTL, PP_DOOR_MAX };
+
+struct pp_head {
+	uint32_t type;
+	uint32_t serial; /* of a request; its answer carries the same */
+};
+
+struct pp_hello {
+	struct pp_head head;
+	uint32_t version;
+	uint32_t conf_size;		/* sizeof(struct conf) */
+	uint64_t ledger_bytes;		/* size of the lease memory */
+	uint32_t max_clients;		/* connections reeved will hand over at most */
+	uint32_t pid;			/* of reeved, for Status */
+	uint32_t log_format, log_level; /* the command line's; their _MAX: not said there */
+	char version_text[PP_VERSION_TEXT];
+};
+
+struct pp_conf {
+	struct pp_head head;
+};
+
+/* A connection is named by slot and use, so that a late message can't hit its successor. */
+struct pp_conn {
+	uint32_t slot, use;
+};
+
+struct pp_accept {
+	struct pp_head head;
+	struct pp_conn conn;
+	uint32_t door;
+	uint32_t has_pidfd;
+	struct peer peer;
+};
+
+struct pp_close {
+	struct pp_head head;
+	struct pp_conn conn;
+};
+
+struct pp_cpuset {
+	struct pp_head head;
+	uint32_t tenant;      /* index into the config's tenants */
+	uint32_t want;	      /* enum enforce */
+	uint32_t conf_serial; /* of the PP_CONF whose tenants are meant */
+	uint32_t pad;
+	struct cpuset cpus;
+};
+
+struct pp_plane {
+	struct pp_head head;
+	uint32_t plane, on;
+};
+
+struct pp_result {
+	struct pp_head head;
+	int32_t error;	/* 0 or a positive errno */
+	uint32_t value; /* PP_CPUSET: enum enforce now in force; PP_PLANE: it was open already */
+	char why[128];
+};
+
+struct pp_ready {
+	struct pp_head head; /* serial: that of the PP_CONF */
+	int32_t error;	     /* positive errno: the config can't be used, the old one stays */
+	uint32_t pad;
+	char why[128];
+};
+
+struct pp_simple { /* PP_STOP */
+	struct pp_head head;
+};
+
+union pp_msg {
+	struct pp_head head;
+	struct pp_hello hello;
+	struct pp_conf conf;
+	struct pp_accept accept;
+	struct pp_close close;
+	struct pp_cpuset cpuset;
+	struct pp_plane plane;
+	struct pp_result result;
+	struct pp_ready ready;
+	struct pp_simple simple;
+};
+
+enum pp_side { PP_REEVED, PP_CORE };
+
+/* The exact size of a message of this type, 0 when there is none. */
+size_t pp_size(uint32_t type);
+
+/*
+ * Whether `len` bytes are a sound message from this side with this number of
+ * descriptors. Every string is NUL-terminated and every enum in range
+ * afterwards. 0 or -EBADMSG.
+ */
+int pp_check(const union pp_msg *m, size_t len, unsigned nfds, enum pp_side from);
+
+/* 0, -EAGAIN (the other side is slow), -EPIPE, or another errno. */
+int pp_send(int sock, const void *msg, const int *fds, unsigned nfds);
+
+/*
+ * 0: *ret holds a sound message and fds its descriptors (room for
+ * FD_PASS_MAX). -EAGAIN none; -EPIPE the other side is gone; -EBADMSG.
+ */
+int pp_recv(int sock, enum pp_side from, union pp_msg *ret, int *fds, unsigned *ret_nfds);
+
+/*
+ * Ceilings: whether reeved may do what the core asks, by the config alone.
+ * -EPERM or -EINVAL with the sentence.
+ */
+int pp_allow_cpuset(const struct conf *c, const struct pp_cpuset *m, struct err *e);
+int pp_allow_plane(const struct conf *c, const struct pp_plane *m, struct err *e);
+
+#endif
