@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Starting another program with as little as it needs: its own user, no
+ * capabilities and no way to get any, three or four descriptors, no
+ * environment.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "reeved.h"
+
+/* bin/reeved finds ../libexec/reeve, wherever the tree was put. */
+int child_find(char *ret, size_t size, struct err *e)
+{
+	char exe[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	if (n < 0)
+		return fail(e, errno, "can't read /proc/self/exe: %m");
+	exe[n] = '\0';
+	*strrchr(exe, '/') = '\0';
+	if (REEVE_LIBEXEC_FROM_SBIN[0] == '/')
+		str_copy(ret, size, REEVE_LIBEXEC_FROM_SBIN);
+	else if ((size_t)snprintf(ret, size, "%s/%s", exe, REEVE_LIBEXEC_FROM_SBIN) >= size)
+		return fail(e, ENAMETOOLONG, "the path of this program is too long");
+	if (access(ret, X_OK) < 0)
+		return fail(e, errno, "can't find the other programs of reeve in %s: %m", ret);
+	return 0;
+}
+
+static int drop_capabilities(void)
+{
+	for (int cap = 0; cap <= CAP_LAST_CAP || prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EINVAL)
+			return -errno;
+	return 0;
+}
+
+static int become(uint32_t uid, uint32_t gid)
+{
+	if (drop_capabilities() < 0 || setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
+	    setresuid(uid, uid, uid) < 0)
+		return -errno;
+	/* Asked for last: a change of user takes it back. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Moved out of the way first: 0 to 3 may be among the descriptors to place. */
+static int place_fds(const struct child_as *how)
+{
+	int from[4] = { how->in, how->out, how->err, how->extra };
+	int count = how->extra < 0 ? 3 : 4;
+
+	for (int i = 0; i < count; i++) {
+		from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 10);
+		if (from[i] < 0)
+			return -errno;
+	}
+	for (int i = 0; i < count; i++)
+		if (dup2(from[i], i) < 0)
+			return -errno;
+	return close_range((unsigned)count, ~0U, 0) < 0 ? -errno : 0;
+}
+
+static _Noreturn void run_child(const struct child_as *how)
+{
+	char *argv[] = { (char *)how->path, NULL };
+	char *envp[] = { NULL };
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (place_fds(how) == 0 && become(how->uid, how->gid) == 0) {
+		execve(how->path, argv, envp);
+	}
+	dprintf(STDERR_FILENO, "can't start %s: %m\n", how->path);
+	_exit(127);
+}
+
+pid_t child_start(const struct child_as *how, int *ret_pidfd, struct err *e)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		run_child(how);
+	if (pid < 0)
+		return fail(e, errno, "can't fork: %m");
+	*ret_pidfd = pidfd_open(pid, 0);
+	if (*ret_pidfd < 0) {
+		int r = fail(e, errno, "can't watch a child: %m");
+
+		kill(pid, SIGKILL);
+		return r;
+	}
+	return pid;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A slot number alone would let a late PP_CLOSE end the slot's next owner, so
+ * a connection is named by slot and use.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "reeved.h"
+
+int clients_init(struct clients *c, uint32_t max)
+{
+	*c = (struct clients){ .max = max, .free = NO_SLOT };
+	c->kept = calloc(max, sizeof(*c->kept));
+	return c->kept ? 0 : -ENOMEM;
+}
+
+bool clients_full(const struct clients *c)
+{
+	return c->count == c->max;
+}
+
+static uint32_t take_slot(struct clients *c)
+{
+	uint32_t slot = c->free;
+
+	if (slot == NO_SLOT)
+		return c->high++;
+	c->free = c->kept[slot].next_free;
+	return slot;
+}
+
+struct pp_conn clients_add(struct clients *c, int fd)
+{
+	uint32_t slot = take_slot(c);
+	struct kept *k = &c->kept[slot];
+
+	k->fd = fd;
+	k->use++;
+	c->count++;
+	return (struct pp_conn){ .slot = slot, .use = k->use };
+}
+
+static void drop_slot(struct clients *c, uint32_t slot)
+{
+	struct kept *k = &c->kept[slot];
+
+	close(k->fd);
+	k->fd = -1;
+	k->next_free = c->free;
+	c->free = slot;
+	c->count--;
+}
+
+bool clients_drop(struct clients *c, struct pp_conn conn)
+{
+	if (conn.slot >= c->high || c->kept[conn.slot].fd < 0 || c->kept[conn.slot].use != conn.use)
+		return false;
+	drop_slot(c, conn.slot);
+	return true;
+}
+
+void clients_drop_all(struct clients *c)
+{
+	for (uint32_t slot = 0; slot < c->high; slot++)
+		if (c->kept[slot].fd >= 0)
+			drop_slot(c, slot);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The core's life. It is started again when it dies: at once the first time,
+ * then ever more slowly. Messages to it wait in a queue while it is busy; as
+ * long as one waits, no further client is accepted, so the queue stays short.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "reeved.h"
+
+enum { RETRY_FIRST_MS = 50, RETRY_MOST_MS = 5000 };
+
+bool core_backlog(const struct reeved *d)
+{
+	return !pp_queue_empty(&d->core.queue);
+}
+
+int core_send(struct reeved *d, const void *msg, const int *fds, unsigned nfds)
+{
+	struct core *c = &d->core;
+	bool waits;
+	int r;
+
+	if (c->sock < 0)
+		return -EPIPE;
+	r = pp_queue_send(&c->queue, c->sock, msg, fds, nfds, &waits);
+	if (r == -EPIPE) /* it is about to exit; its end is seen by itself */
+		return r;
+	if (r < 0)
+		core_kill(d, strerror(-r));
+	else if (waits)
+		loop_mod(&c->sock_watch, EPOLLIN | EPOLLOUT);
+	return r;
+}
+
+static void queue_flush(struct reeved *d)
+{
+	struct core *c = &d->core;
+	int r = pp_queue_flush(&c->queue, c->sock);
+
+	if (r == -EAGAIN)
+		return;
+	if (r < 0)
+		core_kill(d, strerror(-r));
+	loop_mod(&c->sock_watch, EPOLLIN);
+	doors_adjust(d);
+}
+
+/* Its exit is then seen like any other death. */
+void core_kill(struct reeved *d, const char *why)
+{
+	if (!d->core.pid)
+		return;
+	log_say(LOG_ERR, "the core is killed", "%s", why);
+	kill(d->core.pid, SIGKILL);
+}
+
+static void on_message(struct watch *w, uint32_t events)
+{
+	struct reeved *d = watch_owner(w, struct reeved, core.sock_watch);
+
+	if (events & EPOLLOUT)
+		queue_flush(d);
+	while (d->core.sock >= 0) {
+		int fds[FD_PASS_MAX];
+		union pp_msg m;
+		unsigned nfds;
+		int r = pp_recv(d->core.sock, PP_CORE, &m, fds, &nfds);
+
+		if (r == -EAGAIN)
+			return;
+		if (r == -EPIPE) { /* it is about to exit; on_exit() has the rest */
+			loop_del(&d->core.sock_watch);
+			return;
+		}
+		if (r < 0) {
+			core_kill(d, "it sent something that is no message of the protocol");
+			loop_del(&d->core.sock_watch);
+			return;
+		}
+		ops_handle(d, &m);
+	}
+}
+
+static void describe_end(int status, char *buf, size_t size)
+{
+	if (WIFSIGNALED(status))
+		snprintf(buf, size, "signal %d", WTERMSIG(status));
+	else
+		snprintf(buf, size, "exit status %d", WEXITSTATUS(status));
+}
+
+static void core_forget(struct reeved *d)
+{
+	struct core *c = &d->core;
+
+	loop_del(&c->sock_watch);
+	loop_del(&c->exit_watch);
+	close(c->sock);
+	close(c->pidfd);
+	pp_queue_clear(&c->queue);
+	c->sock = c->pidfd = -1;
+	c->pid = 0;
+	c->ready = false;
+	reload_drop(d, "the core ended meanwhile");
+	clients_drop_all(&d->clients);
+	cgroups_restore(d, true);
+}
+
+static void retry_later(struct reeved *d)
+{
+	struct core *c = &d->core;
+	uint64_t now = clock_boot_ns(), wait_ms;
+
+	if (now - c->started_ns > 60 * NS_PER_S)
+		c->failures = 0;
+	wait_ms = (uint64_t)RETRY_FIRST_MS << (c->failures < 7 ? c->failures : 7);
+	if (wait_ms > RETRY_MOST_MS)
+		wait_ms = RETRY_MOST_MS;
+	if (!c->failures)
+		wait_ms = 0;
+	c->failures++;
+	loop_timer_set(c->retry_timer, now + wait_ms * NS_PER_MS + 1);
+}
+
+static void on_exit_event(struct watch *w, uint32_t events)
+{
+	struct reeved *d = watch_owner(w, struct reeved, core.exit_watch);
+	uint32_t clients = d->clients.count;
+	bool was_ready = d->core.ready;
+	char how[32];
+	int status;
+
+	(void)events;
+	if (waitpid(d->core.pid, &status, WNOHANG) != d->core.pid)
+		return;
+	core_forget(d);
+	if (d->stopping) {
+		loop_exit(d->loop, 0);
+		return;
+	}
+	describe_end(status, how, sizeof(how));
+	log_say(LOG_ERR, "the core ended", "%s; %u clients were closed, their leases are free", how,
+		clients);
+	if (!d->announced && !was_ready) {
+		loop_exit(d->loop, 1);
+		return;
+	}
+	retry_later(d);
+	doors_adjust(d);
+}
+
+static void on_retry(struct watch *w, uint32_t events)
+{
+	struct reeved *d = watch_owner(w, struct reeved, core.retry_watch);
+	struct err e;
+
+	(void)events;
+	loop_timer_clear(w->fd);
+	if (d->stopping || d->core.pid)
+		return;
+	if (core_start(d, &e) < 0) {
+		log_say(LOG_ERR, "can't start the core", "%s", e.text);
+		retry_later(d);
+	}
+}
+
+static int send_hello(struct reeved *d)
+{
+	struct pp_hello m = {
+		.head.type = PP_HELLO,
+		.version = PP_VERSION,
+		.conf_size = sizeof(struct conf),
+		.ledger_bytes = PP_LEDGER_BYTES,
+		.max_clients = d->clients.max,
+		.pid = (uint32_t)getpid(),
+		.log_format = d->opt.log_format,
+		.log_level = d->opt.log_level,
+		.version_text = REEVE_VERSION,
+	};
+	int fds[2] = { d->ledger_fd, d->null_fd };
+
+	return core_send(d, &m, fds, 2);
+}
+
+static bool any_cgroup(const struct conf *c)
+{
+	for (uint32_t i = 0; i < c->ntenants; i++)
+		if (c->tenants[i].cgroup[0])
+			return true;
+	return false;
+}
+
+int core_send_conf(struct reeved *d, const struct conf *c)
+{
+	struct pp_conf m = { .head = { .type = PP_CONF, .serial = d->sent_serial + 1 } };
+	_cleanup_fd_ int fd = config_memfd(c);
+
+	if (fd < 0)
+		return fd;
+	d->sent_serial++;
+	d->match_cgroups = any_cgroup(c);
+	return core_send(d, &m, &fd, 1);
+}
+
+static int core_watch(struct reeved *d)
+{
+	struct core *c = &d->core;
+	int r;
+
+	r = loop_add(d->loop, &c->sock_watch, c->sock, EPOLLIN, on_message);
+	if (r == 0)
+		r = loop_add(d->loop, &c->exit_watch, c->pidfd, EPOLLIN, on_exit_event);
+	if (r == 0)
+		r = send_hello(d);
+	return r == 0 ? core_send_conf(d, &d->conf) : r;
+}
+
+/*
+ * A new file for each core, with all its pages there: a full tmpfs is found out
+ * now and not by a signal in the middle of a grant.
+ */
+static int new_ledger(struct reeved *d, struct err *e)
+{
+	if (ftruncate(d->ledger_fd, 0) < 0 || fallocate(d->ledger_fd, 0, 0, PP_LEDGER_BYTES) < 0)
+		return fail(e, errno, "can't make room for %s/%s: %m", d->opt.runtime_dir,
+			    LEDGER_NAME);
+	return 0;
+}
+
+static int core_spawn(struct reeved *d, struct err *e)
+{
+	char path[PATH_MAX + 16];
+	_cleanup_fd_ int theirs = -1;
+	struct core *c = &d->core;
+	int pair[2], r;
+
+	r = fd_socketpair(pair);
+	if (r < 0)
+		return fail(e, -r, "can't make a socketpair: %s", strerror(-r));
+	theirs = pair[1];
+	snprintf(path, sizeof(path), "%s/reeve-core", d->libexec);
+	c->pid = child_start(&(struct child_as){ .path = path,
+						 .uid = d->conf.core_uid,
+						 .gid = d->conf.core_gid,
+						 .in = d->null_fd,
+
+						 .out = d->log_fd,
+						 .err = STDERR_FILENO,
+						 .extra = theirs },
+			     &c->pidfd, e);
+	if (c->pid < 0) {
+		r = (int)c->pid;
+		c->pid = 0;
+		close(pair[0]);
+		return r;
+	}
+	c->sock = pair[0];
+	return 0;
+}
+
+int core_start(struct reeved *d, struct err *e)
+{
+	struct core *c = &d->core;
+	int r;
+
+	pp_queue_init(&c->queue);
+	c->started_ns = clock_boot_ns();
+	if (!c->retry_watch.loop) {
+		c->retry_timer = loop_timer();
+		r = c->retry_timer < 0
+			    ? c->retry_timer
+			    : loop_add(d->loop, &c->retry_watch, c->retry_timer, EPOLLIN, on_retry);
+		if (r < 0)
+			return fail(e, -r, "can't make a timer: %s", strerror(-r));
+	}
+	r = new_ledger(d, e);
+	if (r == 0)
+		r = core_spawn(d, e);
+	if (r < 0)
+		return r;
+	r = core_watch(d);
+	return r < 0 ? fail(e, -r, "can't talk to the core: %s", strerror(-r)) : 0;
+}
+
+void core_stop(struct reeved *d)
+{
+	struct pp_simple m = { .head.type = PP_STOP };
+
+	if (!d->core.pid)
+		loop_exit(d->loop, 0);
+	else
+		core_send(d, &m, NULL, 0);
+}

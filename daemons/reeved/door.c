@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The listening sockets. A socket file that somebody still serves is never
+ * taken over, and only our own is removed. The directories stay: containers
+ * bind-mount them.
+ *
+ * Others may be able to write to such a directory (a container's root), so
+ * nothing here follows a name there: the mode comes from the umask, and the
+ * socket is put in place by link(2), which replaces nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/rate.h"
+#include "base/str.h"
+#include "reeved.h"
+
+/* Connections taken from one socket before the others get their turn. */
+enum { ACCEPT_BATCH = 32, BACKLOG = 4096 };
+
+static int make_parent(const char *path, struct err *e)
+{
+	char dir[CONF_PATH_MAX];
+	char *slash;
+
+	str_copy(dir, sizeof(dir), path);
+	slash = strrchr(dir, '/');
+	if (!slash || slash == dir)
+		return 0;
+	*slash = '\0';
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+		return fail(e, errno, "can't make the directory %s: %m", dir);
+	return 0;
+}
+
+static struct sockaddr_un address(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	str_copy(a.sun_path, sizeof(a.sun_path), path);
+	return a;
+}
+
+/* Only a refused connection proves that nobody serves the socket. */
+static bool is_stale(const char *path)
+{
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un a = address(path);
+
+	return fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 &&
+	       errno == ECONNREFUSED;
+}
+
+/*
+ * Moved aside before it is removed, so that a socket which took the stale
+ * one's place meanwhile is recognised and put back.
+ */
+static int remove_stale(const char *path, const struct stat *seen, struct err *e)
+{
+	char aside[CONF_PATH_MAX + 16];
+	struct stat moved;
+
+	snprintf(aside, sizeof(aside), "%s.%d", path, (int)getpid());
+	if (rename(path, aside) < 0)
+		return fail(e, errno, "can't remove the stale socket %s: %m", path);
+	if (lstat(aside, &moved) == 0 && moved.st_ino != seen->st_ino) {
+		if (link(aside, path) == 0)
+			unlink(aside);
+		return fail(e, EADDRINUSE, "%s was taken by another program just now", path);
+	}
+	unlink(aside);
+	return 0;
+}
+
+static int clear_path(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : fail(e, errno, "can't look at %s: %m", path);
+	if (!S_ISSOCK(st.st_mode))
+		return fail(e, EEXIST, "%s exists and is no socket", path);
+	if (!is_stale(path))
+		return fail(e, EADDRINUSE,
+			    "another program serves %s; stop it first, two would lease the same "
+			    "cores",
+			    path);
+	return remove_stale(path, &st, e);
+}
+
+static int bind_private(int fd, const char *path, char *ret_temp, size_t size, struct err *e)
+{
+	struct sockaddr_un a;
+	mode_t mask;
+	int r;
+
+	if ((size_t)snprintf(ret_temp, size, "%s.%d", path, (int)getpid()) >= sizeof(a.sun_path))
+		return fail(e, ENAMETOOLONG, "the socket path %s is too long", path);
+	a = address(ret_temp);
+	unlink(ret_temp);
+	mask = umask(0111);
+	r = bind(fd, (struct sockaddr *)&a, sizeof(a));
+	umask(mask);
+	if (r < 0)
+		return fail(e, errno, "can't make the socket %s: %m", ret_temp);
+	return 0;
+}
+
+static int put_in_place(struct door *door, int fd, const char *path, struct err *e)
+{
+	char temp[CONF_PATH_MAX + 16];
+	struct stat st;
+	int r;
+
+	r = bind_private(fd, path, temp, sizeof(temp), e);
+	if (r < 0)
+		return r;
+	if (lstat(temp, &st) < 0 || listen(fd, BACKLOG) < 0 || link(temp, path) < 0) {
+		r = fail(e, errno, "can't serve %s: %m", path);
+		unlink(temp);
+		return r;
+	}
+	unlink(temp);
+	door->dev = st.st_dev;
+	door->ino = st.st_ino;
+	return 0;
+}
+
+static void hand_over(struct door *door, int fd)
+{
+	struct reeved *d = door->d;
+	struct pp_accept m = { .head.type = PP_ACCEPT, .door = door->kind };
+	int pass[2] = { fd, -1 };
+
+	if (peer_stamp(fd, d->cgroup_fd, d->match_cgroups, &m.peer, &pass[1]) < 0) {
+		close(fd);
+		return;
+	}
+	m.has_pidfd = pass[1] >= 0;
+	m.conn = clients_add(&d->clients, fd);
+	core_send(d, &m, pass, m.has_pidfd ? 2 : 1);
+	cleanup_fd_p(&pass[1]);
+}
+
+/* Out of descriptors or memory: listening on would only spin. */
+static void accept_failed(struct reeved *d, int error)
+{
+	static struct rate limit;
+
+	if (error == -EAGAIN)
+		return;
+	if (rate_take(&limit, clock_boot_ns(), 1, 1, NULL))
+		log_say(LOG_WARN, "can't accept a client", "%s; %u are connected", strerror(-error),
+			d->clients.count);
+	doors_pause(d);
+}
+
+static void on_connect(struct watch *w, uint32_t events)
+{
+	struct door *door = watch_owner(w, struct door, watch);
+	struct reeved *d = door->d;
+
+	(void)events;
+	for (int i = 0; i < ACCEPT_BATCH && !clients_full(&d->clients) && !core_backlog(d); i++) {
+		int fd = fd_accept(door->fd);
+
+		if (fd < 0) {
+			accept_failed(d, fd);
+			break;
+		}
+		hand_over(door, fd);
+	}
+	doors_adjust(d);
+}
+
+int door_open(struct reeved *d, enum pp_door kind, const char *path, struct err *e)
+{
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct door opened = { .fd = -1, .kind = kind, .d = d };
+	struct door *door = &d->doors[kind];
+	int r;
+
+	if (fd < 0)
+		return fail(e, errno, "can't make a socket: %m");
+	r = make_parent(path, e);
+	if (r < 0)
+		return r;
+	r = clear_path(path, e);
+	if (r < 0)
+		return r;
+	r = put_in_place(&opened, fd, path, e);
+	if (r < 0)
+		return r;
+	door_close(d, kind);
+	*door = opened;
+	door->fd = take_fd(&fd);
+	str_copy(door->path, sizeof(door->path), path);
+	r = loop_add(d->loop, &door->watch, door->fd, 0, on_connect);
+	if (r < 0) {
+		door_close(d, kind);
+		return fail(e, -r, "can't watch %s: %s", path, strerror(-r));
+	}
+	doors_adjust(d);
+	return 0;
+}
+
+void door_close(struct reeved *d, enum pp_door kind)
+{
+	struct door *door = &d->doors[kind];
+	struct stat st;
+
+	if (door->fd < 0)
+		return;
+	loop_del(&door->watch);
+	if (lstat(door->path, &st) == 0 && st.st_dev == door->dev && st.st_ino == door->ino)
+		unlink(door->path);
+	close(door->fd);
+	door->fd = -1;
+}
+
+void doors_adjust(struct reeved *d)
+{
+	bool listening = d->core.ready && !d->stopping && !d->paused && !core_backlog(d) &&
+			 !clients_full(&d->clients);
+
+	for (int kind = 0; kind < PP_DOOR_MAX; kind++)
+		if (d->doors[kind].fd >= 0)
+			loop_mod(&d->doors[kind].watch, listening ? EPOLLIN : 0);
+}
+
+static void on_pause_over(struct watch *w, uint32_t events)
+{
+	struct reeved *d = watch_owner(w, struct reeved, pause_watch);
+
+	(void)events;
+	loop_timer_clear(w->fd);
+	d->paused = false;
+	doors_adjust(d);
+}
+
+void doors_pause(struct reeved *d)
+{
+	if (!d->pause_watch.loop) {
+		int fd = loop_timer();
+
+		if (fd < 0 || loop_add(d->loop, &d->pause_watch, fd, EPOLLIN, on_pause_over) < 0)
+			return;
+	}
+	loop_timer_set(d->pause_watch.fd, clock_boot_ns() + 100 * NS_PER_MS);
+	d->paused = true;
+}

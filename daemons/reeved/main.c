@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "reeved.h"
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_CONFIG = 2 };
+enum { STOP_S = 2 };
+enum { FDS_OF_OUR_OWN = 64, FDS_MOST = 1 << 20 };
+
+static struct reeved reeved = {
+	.opt = { .runtime_dir = "/run/reeve",
+		 .state_dir = "/var/lib/reeve",
+		 .log_format = LOG_FORMAT_MAX,
+		 .log_level = LOG_LEVEL_MAX },
+	.core = { .pidfd = -1, .sock = -1 },
+	.doors = { [PP_DOOR_NATIVE].fd = -1, [PP_DOOR_MTL].fd = -1 },
+	.lock_fd = -1,
+	.ledger_fd = -1,
+	.null_fd = -1,
+	.cgroup_fd = -1,
+	.log_fd = STDOUT_FILENO,
+};
+
+enum { KEY_RUNTIME = 256, KEY_STATE, KEY_LEVEL, KEY_FORMAT, KEY_PLANE, KEY_CHECK };
+
+static const struct argp_option options[] = {
+	{ "config", 'c', "FILE", 0, "Read FILE instead of /etc/reeve/reeve.conf", 0 },
+	{ "runtime-dir", KEY_RUNTIME, "DIR", 0, "Sockets and lease state (/run/reeve)", 0 },
+	{ "state-dir", KEY_STATE, "DIR", 0, "What outlives a boot (/var/lib/reeve)", 0 },
+	{ "log-level", KEY_LEVEL, "LEVEL", 0, "error, warn, info or debug", 0 },
+	{ "log-format", KEY_FORMAT, "FORMAT", 0, "text or json", 0 },
+	{ "plane", KEY_PLANE, "PLANE", 0, "Serve only this plane (mtl); may be repeated", 0 },
+	{ "check", KEY_CHECK, NULL, 0, "Check the config and exit", 0 },
+	{ 0 },
+};
+
+static uint32_t pick(struct argp_state *state, const char *arg, const char *what,
+		     const char *const *names, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (!strcmp(arg, names[i]))
+			return i;
+	argp_error(state, "'%s' is no %s", arg, what);
+	return 0;
+}
+
+static int parse_option(int key, char *arg, struct argp_state *state)
+{
+	static const char *const levels[LOG_LEVEL_MAX] = { "error", "warn", "info", "debug" };
+	static const char *const formats[LOG_FORMAT_MAX] = { "text", "json" };
+	struct options *o = state->input;
+
+	switch (key) {
+	case 'c':
+		o->config = arg;
+		return 0;
+	case KEY_RUNTIME:
+		o->runtime_dir = arg;
+		return 0;
+	case KEY_STATE:
+		o->state_dir = arg;
+		return 0;
+	case KEY_LEVEL:
+		o->log_level = pick(state, arg, "log level", levels, LOG_LEVEL_MAX);
+		return 0;
+	case KEY_FORMAT:
+		o->log_format = pick(state, arg, "log format", formats, LOG_FORMAT_MAX);
+		return 0;
+	case KEY_PLANE:
+		if (plane_parse(arg) < 0)
+			argp_error(state, "'%s' is no plane", arg);
+		o->planes |= 1U << plane_parse(arg);
+		return 0;
+	case KEY_CHECK:
+		o->check = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "'%s' is not understood", arg);
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp parser = {
+	.options = options,
+	.parser = parse_option,
+	.doc = "Leases this host's cores to tenants who do not trust one another, and takes them "
+	       "back when they end.",
+};
+
+/* A closed stdin or stdout would give its number to the first socket. */
+static void fill_std_fds(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+/*
+ * A description of our own, so that O_NONBLOCK touches nobody else's. Not for a
+ * file, which never blocks and whose offset is shared with stderr; a socket
+ * can't be opened so, the log sends to it without waiting instead.
+ */
+static void open_log(struct reeved *d)
+{
+	struct stat st;
+	int fd;
+
+	if (fstat(STDOUT_FILENO, &st) < 0 || !(S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
+		return;
+	fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0)
+		d->log_fd = fd;
+}
+
+void reeved_setup_log(const struct reeved *d)
+{
+	log_setup(d->log_fd, conf_log_format(&d->conf, d->opt.log_format),
+		  conf_log_level(&d->conf, d->opt.log_level));
+}
+
+static uint32_t raise_fd_limit(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return 1024;
+	lim.rlim_cur = lim.rlim_max < FDS_MOST ? lim.rlim_max : FDS_MOST;
+	setrlimit(RLIMIT_NOFILE, &lim);
+	return getrlimit(RLIMIT_NOFILE, &lim) < 0 ? 1024 : (uint32_t)lim.rlim_cur;
+}
+
+static int make_dir(const char *path, mode_t mode, struct err *e)
+{
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
+		return fail(e, errno, "can't make the directory %s: %m", path);
+	return 0;
+}
+
+/* One daemon for each runtime directory: there is never a second ledger. */
+static int take_lock(struct reeved *d, struct err *e)
+{
+	char path[PATH_MAX], pid[16] = "";
+	_cleanup_fd_ int fd = -1;
+
+	snprintf(path, sizeof(path), "%s/reeved.lock", d->opt.runtime_dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return fail(e, errno, "can't open %s: %m", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
+
+		pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
+		return fail(e, EADDRINUSE, "another reeved (pid %s) runs on %s",
+			    pid[0] ? pid : "unknown", d->opt.runtime_dir);
+	}
+	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
+		return fail(e, errno, "can't write %s: %m", path);
+	d->lock_fd = take_fd(&fd);
+	return 0;
+}
+
+static int open_files(struct reeved *d, struct err *e)
+{
+	char path[PATH_MAX];
+	int r;
+
+	r = make_dir(d->opt.runtime_dir, 0755, e);
+	if (r == 0)
+		r = take_lock(d, e);
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), "%s/state", d->opt.runtime_dir);
+	r = make_dir(path, 0700, e);
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), "%s/%s", d->opt.runtime_dir, LEDGER_NAME);
+	d->ledger_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (d->ledger_fd < 0)
+		return fail(e, errno, "can't open %s: %m", path);
+	d->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (d->null_fd < 0)
+		return fail(e, errno, "can't open /dev/null: %m");
+	return cgroups_open(d, e);
+}
+
+static int open_doors(struct reeved *d, struct err *e)
+{
+	char path[CONF_PATH_MAX];
+	int r;
+
+	if (d->opt.planes & d->conf.closed)
+		return fail(e, EPERM, "the config closes the plane that --plane asks for");
+	if ((size_t)snprintf(path, sizeof(path), "%s/reeve.sock", d->opt.runtime_dir) >=
+	    sizeof(path))
+		return fail(e, ENAMETOOLONG, "the runtime directory's path is too long");
+	r = door_open(d, PP_DOOR_NATIVE, path, e);
+	return r < 0 ? r : planes_adjust(d, e);
+}
+
+static void stop(struct reeved *d, int signo)
+{
+	if (d->stopping)
+		return;
+	d->stopping = true;
+	log_say(LOG_INFO, "stopping", "signal %d; %u clients are connected", signo,
+		d->clients.count);
+	notify_send("STOPPING=1");
+	doors_adjust(d);
+	core_stop(d);
+	/* The core closes its clients and exits; should it not, the alarm ends it. */
+	alarm(STOP_S);
+}
+
+static void on_signal(struct watch *w, uint32_t events)
+{
+	struct reeved *d = watch_owner(w, struct reeved, signal_watch);
+	int signo;
+
+	(void)events;
+	while ((signo = loop_signal_next(w->fd)) > 0) {
+		if (signo == SIGHUP)
+			reload_start(d);
+		else if (signo == SIGALRM)
+			core_kill(d, "it did not stop in time");
+		else
+			stop(d, signo);
+	}
+}
+
+static int watch_signals(struct reeved *d)
+{
+	sigset_t set;
+	int fd;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGALRM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = loop_signals(&set);
+	return fd < 0 ? fd : loop_add(d->loop, &d->signal_watch, fd, EPOLLIN, on_signal);
+}
+
+static void first_ready(struct reeved *d)
+{
+	d->core.ready = true;
+	log_say(LOG_INFO, d->announced ? "ready again" : "ready", "native socket %s, MTL socket %s",
+		d->doors[PP_DOOR_NATIVE].path,
+		d->doors[PP_DOOR_MTL].fd >= 0 ? d->doors[PP_DOOR_MTL].path : "closed");
+	log_flush();
+	d->announced = true;
+	doors_adjust(d);
+	notify_send("READY=1");
+}
+
+void reeved_core_ready(struct reeved *d, const struct pp_ready *m)
+{
+	if (m->head.serial != d->sent_serial)
+		return;
+	if (d->core.ready) {
+		reload_answer(d, m);
+		return;
+	}
+	d->conf_serial = m->head.serial;
+	first_ready(d);
+}
+
+static void flush_log(void *arg)
+{
+	(void)arg;
+	log_flush();
+}
+
+static int start(struct reeved *d, struct err *e)
+{
+	uint32_t fds = raise_fd_limit();
+	int r;
+
+	if (fds <= 2 * FDS_OF_OUR_OWN)
+		return fail(e, EMFILE, "a limit of %u open files leaves no room for clients", fds);
+	r = loop_new(&d->loop);
+	if (r == 0)
+		r = watch_signals(d);
+	if (r == 0)
+		r = clients_init(&d->clients, fds - FDS_OF_OUR_OWN < PP_CLIENTS_MAX
+						      ? fds - FDS_OF_OUR_OWN
+						      : PP_CLIENTS_MAX);
+	if (r < 0)
+		return fail(e, -r, "can't set up: %s", strerror(-r));
+	loop_on_idle(d->loop, flush_log, NULL);
+	r = open_files(d, e);
+	if (r == 0)
+		r = open_doors(d, e);
+	return r < 0 ? r : core_start(d, e);
+}
+
+static int give_up(struct reeved *d, int code, const struct err *e)
+{
+	door_close(d, PP_DOOR_MTL);
+	door_close(d, PP_DOOR_NATIVE);
+	log_flush();
+	fprintf(stderr, "reeved: %s\n", e->text);
+	return code;
+}
+
+static int run(struct reeved *d)
+{
+	int code = loop_run(d->loop);
+
+	cgroups_restore(d, true);
+	door_close(d, PP_DOOR_MTL);
+	door_close(d, PP_DOOR_NATIVE);
+	if (code == EXIT_OK)
+		log_say(LOG_INFO, "stopped", "pid %d", (int)getpid());
+	log_flush();
+	if (code < 0)
+		fprintf(stderr, "reeved: the event loop failed: %s\n", strerror(-code));
+	else if (code)
+		fprintf(stderr, "reeved: the core could not start; its own words are above\n");
+	return code ? EXIT_FAILED : EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+	struct reeved *d = &reeved;
+	struct err e = { 0 };
+
+	/* Assigned, since a definition of ours would be hidden from libc. */
+	argp_program_version = "reeved " REEVE_VERSION;
+	argp_err_exit_status = EXIT_CONFIG;
+	argp_parse(&parser, argc, argv, 0, NULL, &d->opt);
+	fill_std_fds();
+	open_log(d);
+	if (geteuid() != 0) {
+		fail(&e, EPERM, "must be started by root");
+		return give_up(d, EXIT_FAILED, &e);
+	}
+	if (child_find(d->libexec, sizeof(d->libexec), &e) < 0)
+		return give_up(d, EXIT_FAILED, &e);
+	if (config_read(&d->opt, d->libexec, &d->conf, &e) < 0)
+		return give_up(d, EXIT_CONFIG, &e);
+	if (d->opt.check) {
+		printf("the config is sound: %u tenants\n", d->conf.ntenants);
+		return EXIT_OK;
+	}
+	reeved_setup_log(d);
+	if (start(d, &e) < 0)
+		return give_up(d, EXIT_FAILED, &e);
+	return run(d);
+}

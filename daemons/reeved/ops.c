@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the core may ask for. Each request is checked against the config alone:
+ * the core parses what strangers write, so its word counts for nothing here.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "reeved.h"
+
+static void answer(struct reeved *d, const struct pp_head *to, int error, uint32_t value,
+		   const struct err *e)
+{
+	struct pp_result m = {
+		.head = { .type = PP_RESULT, .serial = to->serial },
+		.error = -error,
+		.value = value,
+	};
+
+	str_copy(m.why, sizeof(m.why), e->text);
+	core_send(d, &m, NULL, 0);
+}
+
+static void refused(const char *what, const struct err *e)
+{
+	log_say(LOG_WARN, "the core asked for what the config does not allow", "%s: %s", what,
+		e->text);
+}
+
+static void on_cpuset(struct reeved *d, const struct pp_cpuset *m)
+{
+	enum enforce now = ENFORCE_ADVISORY;
+	struct err e = { 0 };
+	int r;
+
+	if (m->conf_serial != d->conf_serial) {
+		fail(&e, ESTALE, "the config has just changed");
+		answer(d, &m->head, -ESTALE, 0, &e);
+		return;
+	}
+	r = pp_allow_cpuset(&d->conf, m, &e);
+	if (r < 0)
+		refused("cpuset", &e);
+	else
+		r = cgroups_apply(d, m, &now, &e);
+	answer(d, &m->head, r, now, &e);
+}
+
+static uint32_t planes_wanted(const struct reeved *d)
+{
+	uint32_t wanted = d->opt.planes ? d->opt.planes : d->conf.planes;
+
+	return (wanted | d->held_planes) & ~d->conf.closed;
+}
+
+int planes_adjust(struct reeved *d, struct err *e)
+{
+	bool want = planes_wanted(d) & 1U << PLANE_MTL;
+	struct door *door = &d->doors[PP_DOOR_MTL];
+
+	if (!want) {
+		door_close(d, PP_DOOR_MTL);
+		return 0;
+	}
+	if (door->fd >= 0 && !strcmp(door->path, d->conf.mtl_path))
+		return 0;
+	return door_open(d, PP_DOOR_MTL, d->conf.mtl_path, e);
+}
+
+static void on_plane(struct reeved *d, const struct pp_plane *m)
+{
+	bool was_on = d->doors[PP_DOOR_MTL].fd >= 0;
+	uint32_t held = d->held_planes, bit;
+	struct err e = { 0 };
+	int r;
+
+	r = pp_allow_plane(&d->conf, m, &e);
+	if (r < 0) {
+		refused("plane", &e);
+		answer(d, &m->head, r, 0, &e);
+		return;
+	}
+	bit = 1U << m->plane;
+	d->held_planes = m->on ? held | bit : held & ~bit;
+	r = planes_adjust(d, &e);
+	if (r < 0)
+		d->held_planes = held;
+	answer(d, &m->head, r, was_on, &e);
+}
+
+static void on_close(struct reeved *d, const struct pp_close *m)
+{
+	if (!clients_drop(&d->clients, m->conn))
+		log_say(LOG_WARN, "the core closed a connection that is not there", "slot %u",
+			m->conn.slot);
+	doors_adjust(d);
+}
+
+void ops_handle(struct reeved *d, const union pp_msg *m)
+{
+	switch (m->head.type) {
+	case PP_READY:
+		reeved_core_ready(d, &m->ready);
+		break;
+	case PP_CLOSE:
+		on_close(d, &m->close);
+		break;
+	case PP_CPUSET:
+		on_cpuset(d, &m->cpuset);
+		break;
+	case PP_PLANE:
+		on_plane(d, &m->plane);
+		break;
+	}
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Everything here is the kernel's word. What is read under the pid's name in
+ * /proc counts only when the process behind the pidfd still lives afterwards:
+ * then the pid was not somebody else's meanwhile.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "reeved.h"
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* Linux 6.5 */
+#endif
+#define PID_FS_MAGIC 0x50494446 /* Linux 6.9: a pidfd's inode names the process */
+
+/* Linux 6.13; its first form. */
+struct pidfd_info_v0 {
+	uint64_t mask, cgroup_id;
+	uint32_t ids[11];
+	int32_t exit_code;
+};
+_Static_assert(sizeof(struct pidfd_info_v0) == 64, "PIDFD_INFO_SIZE_VER0");
+#define PIDFD_GET_INFO_V0    _IOWR(0xff, 11, struct pidfd_info_v0)
+#define PIDFD_INFO_CGROUP_ID UINT64_C(4)
+
+/* All or nothing is what the kernel gives, so a long list takes a detour. */
+static void stamp_groups(int sock, struct peer *p)
+{
+	socklen_t len = sizeof(p->groups);
+	_cleanup_free_ uint32_t *all = NULL;
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, p->groups, &len) == 0) {
+		p->ngroups = len / sizeof(p->groups[0]);
+		return;
+	}
+	if (errno != ERANGE)
+		return;
+	all = malloc(len);
+	if (!all || getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, all, &len) < 0)
+		return;
+	p->ngroups = PEER_GROUPS_MAX;
+	memcpy(p->groups, all, sizeof(p->groups));
+}
+
+static int stamp_ids(int sock, struct peer *p)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return -errno;
+	p->pid = (uint32_t)cred.pid;
+	p->uid = cred.uid;
+	p->gid = cred.gid;
+	stamp_groups(sock, p);
+	return 0;
+}
+
+/* -1 without a way to get one: another pid namespace on a kernel before 6.5. */
+static int open_pidfd(int sock, uint32_t pid)
+{
+	int fd;
+	socklen_t len = sizeof(fd);
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &fd, &len) == 0)
+		return fd;
+	if (errno != ENOPROTOOPT)
+		return -ESRCH;
+	if (!pid)
+		return -1;
+	fd = pidfd_open((pid_t)pid, 0);
+	return fd < 0 ? -ESRCH : fd;
+}
+
+static bool has_ended(int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&p, 1, 0) != 0;
+}
+
+/* Field 22 of /proc/PID/stat; the name before it may hold any byte but ends at the last ')'. */
+static uint64_t start_time(uint32_t pid)
+{
+	char path[32], text[1024];
+	const char *p;
+
+	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+	if (fd_read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return 0;
+	p = strrchr(text, ')');
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	return p ? strtoull(p + 1, NULL, 10) : 0;
+}
+
+static uint64_t process_use(int pidfd, uint32_t pid)
+{
+	static int has_pidfs = -1;
+	struct statfs fs;
+	struct stat st;
+
+	if (has_pidfs < 0)
+		has_pidfs = fstatfs(pidfd, &fs) == 0 && fs.f_type == PID_FS_MAGIC;
+	if (has_pidfs && fstat(pidfd, &st) == 0)
+		return st.st_ino;
+	return pid ? start_time(pid) : 0;
+}
+
+/* The cgroup's number alone, without a look at /proc. */
+static uint64_t cgroup_number(int pidfd)
+{
+	struct pidfd_info_v0 info = { .mask = PIDFD_INFO_CGROUP_ID };
+
+	if (ioctl(pidfd, PIDFD_GET_INFO_V0, &info) < 0 || !(info.mask & PIDFD_INFO_CGROUP_ID))
+		return 0;
+	return info.cgroup_id;
+}
+
+/*
+ * The line "0::/path". A path that does not fit, or that leads out of our
+ * cgroup namespace ("/../..."), is as good as none.
+ */
+static void stamp_cgroup(int cgroup_fd, struct peer *p)
+{
+	char path[32], text[4096], *line, *end;
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%u/cgroup", p->pid);
+	if (fd_read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return;
+	line = strncmp(text, "0::/", 4) == 0 ? text : strstr(text, "\n0::/");
+	if (!line)
+		return;
+	line = strchr(line, '/');
+	end = strchr(line, '\n');
+	if (!end || (size_t)(end - line) >= sizeof(p->cgroup) || !strncmp(line, "/..", 3))
+		return;
+	*end = '\0';
+	if (fstatat(cgroup_fd, line[1] ? line + 1 : ".", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	str_copy(p->cgroup, sizeof(p->cgroup), line);
+	p->cgroup_id = st.st_ino;
+}
+
+/* 0, or -ESRCH when the process ended before all was read. */
+static int stamp_process(struct peer *p, int pidfd, int cgroup_fd, bool want_path)
+{
+	p->start_time = process_use(pidfd, p->pid);
+	p->cgroup_id = cgroup_number(pidfd);
+	if (!p->pid || cgroup_fd < 0 || (p->cgroup_id && !want_path))
+		return 0;
+	stamp_cgroup(cgroup_fd, p);
+	return has_ended(pidfd) ? -ESRCH : 0;
+}
+
+int peer_stamp(int sock, int cgroup_fd, bool want_path, struct peer *ret, int *ret_pidfd)
+{
+	struct peer p = { 0 };
+	int pidfd, r;
+
+	r = stamp_ids(sock, &p);
+	if (r < 0)
+		return r;
+	pidfd = open_pidfd(sock, p.pid);
+	if (pidfd == -ESRCH)
+		return -ESRCH;
+	r = pidfd < 0 ? 0 : stamp_process(&p, pidfd, cgroup_fd, want_path);
+	if (r < 0) {
+		close(pidfd);
+		return r;
+	}
+	*ret = p;
+	*ret_pidfd = pidfd;
+	return 0;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The root process. It accepts, stamps who is there, and hands the connection
+ * to the core; it does the few privileged things the core asks for, within the
+ * config. It reads no byte that a client wrote.
+ *
+ *   main.c    command line, start and stop, signals
+ *   config.c  runs reeve-conf; holds the config that is in force
+ *   reload.c  a new config, in force on both sides or on none
+ *   child.c   starts the other programs with as little as they need
+ *   core.c    the core's life: start, messages out, death, restart
+ *   door.c    the listening sockets
+ *   client.c  the connections that were handed over
+ *   peer.c    a peer's identity, from the kernel
+ *   ops.c     what the core may ask for
+ *   cgroups.c the cgroups under a cpuset, and what they had before
+ */
+#ifndef REEVED_H
+#define REEVED_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "loop/loop.h"
+#include "mech/cgroup.h"
+#include "model/conf.h"
+#include "privproto/privproto.h"
+#include "privproto/queue.h"
+
+struct options {
+	const char *config; /* NULL: the default, which need not exist */
+	const char *runtime_dir;
+	const char *state_dir;
+	uint32_t log_format, log_level; /* their _MAX: not said */
+	uint32_t planes;		/* 0: as the config says */
+	bool check;
+};
+
+#define NO_SLOT UINT32_MAX
+
+struct door {
+	struct watch watch;
+	int fd; /* -1: closed */
+	enum pp_door kind;
+	char path[CONF_PATH_MAX];
+	dev_t dev;
+	ino_t ino; /* of our socket file, so that nobody else's is removed */
+	struct reeved *d;
+};
+
+/* Connections by slot; `use` counts a slot's uses. */
+struct clients {
+	struct kept {
+		int fd; /* -1: free */
+		uint32_t use;
+		uint32_t next_free;
+	} * kept;
+	uint32_t max, count;
+	uint32_t high; /* slots from here on were never used */
+	uint32_t free; /* first of those below `high`; NO_SLOT: none */
+};
+
+struct core {
+	pid_t pid; /* 0: none */
+	int pidfd;
+	int sock;
+	bool ready;
+	struct watch sock_watch, exit_watch, retry_watch;
+	int retry_timer;
+	unsigned failures; /* deaths in a row without a minute of life between */
+	uint64_t started_ns;
+	struct pp_queue queue;
+};
+
+struct enforced {
+	char path[PEER_CGROUP_MAX]; /* "": unused */
+	struct cgroup_saved saved;
+	enum enforce now; /* ADVISORY: nothing is held there, so it is as it was */
+};
+
+struct reeved {
+	struct options opt;
+	struct loop *loop;
+	struct conf conf;      /* in force ... */
+	uint32_t conf_serial;  /* ... and the number under which the core has it */
+	uint32_t sent_serial;  /* of the last one the core was sent */
+	struct reload *reload; /* NULL: none is under way */
+	struct core core;
+	struct door doors[PP_DOOR_MAX];
+	struct clients clients;
+	struct watch signal_watch;
+	int lock_fd, ledger_fd, null_fd, cgroup_fd;
+	int log_fd;	      /* stdout, opened again so that a slow reader never blocks us */
+	uint32_t held_planes; /* opened because the core asked */
+	bool stopping, announced;
+	bool match_cgroups;	  /* some tenant is known by its cgroup */
+	char libexec[PATH_MAX];	  /* where the other programs are */
+	struct watch pause_watch; /* accept() found no descriptor: wait a little */
+	bool paused;
+	struct enforced *enforced; /* TENANT_MAX of them, in a file */
+};
+
+/* config.c */
+int config_read(const struct options *opt, const char *libexec, struct conf *ret, struct err *e);
+int config_memfd(const struct conf *c);
+
+/* child.c */
+int child_find(char *ret, size_t size, struct err *e);
+struct child_as {
+	const char *path;
+	uint32_t uid, gid;
+	int in, out, err; /* become 0, 1, 2 */
+	int extra;	  /* becomes 3; -1: none */
+};
+pid_t child_start(const struct child_as *how, int *ret_pidfd, struct err *e);
+
+/* core.c */
+#define LEDGER_NAME "state/lease.journal"
+int core_start(struct reeved *d, struct err *e);
+/* Queues the message when the core is slow; `fds` are the caller's still. */
+int core_send(struct reeved *d, const void *msg, const int *fds, unsigned nfds);
+bool core_backlog(const struct reeved *d);
+int core_send_conf(struct reeved *d, const struct conf *c);
+void core_stop(struct reeved *d);
+void core_kill(struct reeved *d, const char *why);
+
+/* door.c */
+int door_open(struct reeved *d, enum pp_door kind, const char *path, struct err *e);
+void door_close(struct reeved *d, enum pp_door kind);
+/* Listen or not, as the core's state and the table of clients allow. */
+void doors_adjust(struct reeved *d);
+
+/* Stops listening until the timer or a client's end; for when accept() fails. */
+void doors_pause(struct reeved *d);
+
+/* client.c */
+int clients_init(struct clients *c, uint32_t max);
+bool clients_full(const struct clients *c);
+struct pp_conn clients_add(struct clients *c, int fd); /* takes the fd */
+bool clients_drop(struct clients *c, struct pp_conn conn);
+void clients_drop_all(struct clients *c);
+
+/* peer.c */
+/*
+ * `want_path`: the cgroup's path too, not just its number. *ret_pidfd may be -1
+ * on success. -ESRCH: the peer has ended.
+ */
+int peer_stamp(int sock, int cgroup_fd, bool want_path, struct peer *ret, int *ret_pidfd);
+
+/* ops.c */
+void ops_handle(struct reeved *d, const union pp_msg *m);
+/* Opens or closes the planes' sockets as config, command line and holders want. */
+int planes_adjust(struct reeved *d, struct err *e);
+
+/* cgroups.c */
+/* Also puts back what a predecessor could not. */
+int cgroups_open(struct reeved *d, struct err *e);
+int cgroups_apply(struct reeved *d, const struct pp_cpuset *m, enum enforce *ret, struct err *e);
+/* Puts cgroups back that the config in force does not name; all of them when `all`. */
+void cgroups_restore(struct reeved *d, bool all);
+
+/* reload.c */
+void reload_start(struct reeved *d);
+/* The core has taken the config on, or not. */
+void reload_answer(struct reeved *d, const struct pp_ready *m);
+void reload_drop(struct reeved *d, const char *why);
+
+/* main.c */
+void reeved_setup_log(const struct reeved *d);
+void reeved_core_ready(struct reeved *d, const struct pp_ready *m);
+
+#endif
