@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The methods of io.reeve that decide something: each decodes nothing (the
+ * request is a struct already), authorises, decides, applies, and answers.
+ */
+#include "call.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/varlink.h"
+
+enum { STREAMS_PER_UID = 32 };
+
+void call_reply(struct conn *c, json_t *parameters)
+{
+	size_t len = 0;
+	char *text = parameters ? varlink_reply_encode(parameters, false, &len) : NULL;
+
+	json_decref(parameters);
+	if (c->native.oneway && text)
+		free(text);
+	else
+		native_send(c, text, len);
+}
+
+static void call_fail_with(struct conn *c, const char *error, json_t *parameters)
+{
+	size_t len = 0;
+	char *text = parameters ? varlink_error_encode(error, parameters, &len) : NULL;
+
+	json_decref(parameters);
+	if (c->native.oneway && text)
+		free(text);
+	else
+		native_send(c, text, len);
+}
+
+/* io.reeve.`name` with one sentence. */
+static void call_fail(struct conn *c, const char *name, const char *why)
+{
+	char error[64];
+
+	snprintf(error, sizeof(error), "io.reeve.%s", name);
+	call_fail_with(c, error, json_pack("{s:s}", "why", why));
+}
+
+static const char *error_for(int error)
+{
+	switch (error) {
+	case EDQUOT:
+		return "QuotaExceeded";
+	case EBUSY:
+		return "Taken";
+	case ENOSPC:
+		return "NotEnough";
+	case ENOENT:
+		return "NoSuchResource";
+	case EACCES:
+	case EPERM:
+		return "Denied";
+	case EOPNOTSUPP:
+		return "Unsupported";
+	default:
+		return "Busy";
+	}
+}
+
+/* --- versions ------------------------------------------------------------- */
+
+static void on_hello(struct conn *c, const struct native_request *q)
+{
+	if (q->hello.lowest > NATIVE_API || q->hello.highest < NATIVE_API_LOWEST)
+		call_fail_with(c, "io.reeve.VersionMismatch",
+			       json_pack("{s:i, s:i}", "lowest", NATIVE_API_LOWEST, "highest",
+					 NATIVE_API));
+	else
+		call_reply(c, json_pack("{s:I, s:s, s:I}", "api",
+					q->hello.highest < NATIVE_API ? (json_int_t)q->hello.highest
+								      : (json_int_t)NATIVE_API,
+					"version", REEVE_VERSION, "pid",
+					(json_int_t)c->core->hello.pid));
+}
+
+static void on_get_info(struct conn *c, const struct native_request *q)
+{
+	(void)q;
+	call_reply(c, json_pack("{s:s, s:s, s:s, s:s, s:[s, s]}", "vendor", "The reeve authors",
+				"product", "reeve", "version", REEVE_VERSION, "url", "",
+				"interfaces", "io.reeve", "org.varlink.service"));
+}
+
+static void on_get_interface(struct conn *c, const struct native_request *q)
+{
+	const char *text = NULL;
+
+	if (!strcmp(q->interface, "io.reeve"))
+		text = varlink_io_reeve;
+	else if (!strcmp(q->interface, "org.varlink.service"))
+		text = varlink_org_service;
+	if (text)
+		call_reply(c, json_pack("{s:s}", "description", text));
+	else
+		call_fail_with(c, "org.varlink.service.InterfaceNotFound",
+			       json_pack("{s:s}", "interface", q->interface));
+}
+
+/* --- leases ---------------------------------------------------------------- */
+
+/* The node of a NIC; one that belongs to no node leaves the choice free. */
+static int find_node(const struct host *h, const char *nic, int32_t *ret)
+{
+	for (uint32_t i = 0; i < h->nnics; i++) {
+		if (strcmp(h->nics[i].name, nic))
+			continue;
+		*ret = h->nics[i].node;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static int want_from(struct conn *c, const struct native_request *q, struct txn_want *ret,
+		     struct err *e)
+{
+	struct txn_want w = {
+		.lcores = { .instance = c->instance,
+			    .count = q->acquire.count,
+			    .exact = q->acquire.exact,
+			    .node = q->acquire.node < 0 ? NODE_NONE : q->acquire.node,
+			    .whole_core = q->acquire.whole_core },
+		.ttl_ns = q->acquire.ttl_ns,
+	};
+
+	if (q->acquire.kind != RES_LCORE)
+		return fail(e, EOPNOTSUPP, "this version leases lcores only");
+	if (q->acquire.near[0] && find_node(&c->core->host, q->acquire.near, &w.lcores.node) < 0)
+		return fail(e, ENOENT, "this host has no NIC of that name");
+	*ret = w;
+	return 0;
+}
+
+static void refuse(struct conn *c, int error, const char *why)
+{
+	record_refusal(c, NULL, error, why);
+	call_fail(c, error_for(error), why);
+}
+
+static void acquired(struct conn *c, const struct grant *g)
+{
+	struct cpuset cpus = { 0 };
+	char text[1024];
+	json_t *list;
+
+	if (g->error) {
+		call_fail(c, error_for(g->error), g->why);
+		return;
+	}
+	list = json_array();
+	for (uint32_t i = 0; i < g->n; i++) {
+		struct lease l;
+
+		if (ledger_lease(c->core->ledger, g->leases[i], &l) < 0)
+			continue;
+		cpuset_add(&cpus, (unsigned)l.res.id);
+		json_array_append_new(list, lease_json(c->core, &l));
+	}
+	cpuset_format(&cpus, text, sizeof(text));
+	call_reply(c, json_pack("{s:o, s:s}", "leases", list, "cpus", text));
+}
+
+/* What would be refused anyway does not make an instance. */
+static void on_acquire(struct conn *c, const struct native_request *q)
+{
+	struct lcore_answer a;
+	struct txn_want want;
+	struct err e = { 0 };
+	int r;
+
+	r = want_from(c, q, &want, &e);
+	if (r < 0) {
+		refuse(c, -r, e.text);
+		return;
+	}
+	r = txn_check(c, &want, &a);
+	if (r) {
+		refuse(c, r, a.why);
+		return;
+	}
+	if (!c->instance || q->acquire.name[0]) {
+		r = conn_start_instance(c, INSTANCE_NATIVE, 0, q->acquire.name,
+					strlen(q->acquire.name));
+		if (r < 0) {
+			refuse(c, EAGAIN, "no room for another instance");
+			return;
+		}
+		want.lcores.instance = c->instance;
+	}
+	txn_acquire(c, &want, acquired);
+}
+
+static json_t *candidates(struct conn *c, const struct txn_want *want)
+{
+	json_t *list = json_array();
+	unsigned cpu;
+
+	cpuset_for_each(cpu, &c->core->host.present)
+		json_array_append_new(list, cpu_json(c, &want->lcores, cpu));
+	return list;
+}
+
+static void on_explain(struct conn *c, const struct native_request *q)
+{
+	struct lcore_answer a = { 0 };
+	struct txn_want want;
+	struct err e = { 0 };
+	char cpus[1024] = "";
+	json_t *reply;
+	int r;
+
+	r = -want_from(c, q, &want, &e);
+	if (r) {
+		call_fail(c, error_for(r), e.text);
+		return;
+	}
+	r = txn_check(c, &want, &a);
+	if (!r)
+		cpuset_format(&a.cpus, cpus, sizeof(cpus));
+	reply = json_pack("{s:b, s:s, s:s, s:o}", "granted", r == 0, "cpus", cpus, "why", a.why,
+			  "candidates", candidates(c, &want));
+	if (reply && r)
+		json_object_set_new(reply, "error", json_string(event_error_name(r)));
+	call_reply(c, reply);
+}
+
+/* Whether another tenant has such a lease is not the caller's to know. */
+static int find_lease(struct conn *c, ledger_id id, struct lease *ret)
+{
+	if (ledger_lease(c->core->ledger, id, ret) < 0 || !may_see(c, ret->tenant))
+		return -ENOENT;
+	return 0;
+}
+
+static void on_release(struct conn *c, const struct native_request *q)
+{
+	json_t *which = json_pack("{s:I}", "lease", (json_int_t)q->lease);
+	struct lease lease;
+	int r;
+
+	r = find_lease(c, q->lease, &lease);
+	if (r == 0)
+		r = txn_release(c, &lease,
+				lease.instance == c->instance ? "released"
+							      : "released by an administrator");
+	if (r == 0) {
+		json_decref(which);
+		call_reply(c, json_object());
+		return;
+	}
+	record_refusal(c, NULL, -r, "release of a lease it does not hold");
+	call_fail_with(c, r == -EPERM ? "io.reeve.NotYours" : "io.reeve.NoSuchLease", which);
+}
+
+/* --- events ---------------------------------------------------------------- */
+
+static uint32_t streams_of(const struct core *core, uint32_t uid)
+{
+	uint32_t n = 0;
+
+	for (struct conn *c = core->streams; c; c = c->native.next_stream)
+		n += c->peer.uid == uid;
+	return n;
+}
+
+static void on_events(struct conn *c, const struct native_request *q)
+{
+	uint32_t tenant = c->admin ? LEDGER_ALL_TENANTS : c->tenant;
+	char name[TENANT_NAME_MAX];
+	struct event ev;
+	uint64_t lost;
+
+	if (q->more && streams_of(c->core, c->peer.uid) >= STREAMS_PER_UID) {
+		call_fail(c, "Busy", "this uid has as many event streams as it may");
+		return;
+	}
+	if (q->more) {
+		native_stream(c, tenant, q->since);
+		return;
+	}
+	if (ledger_next_event(c->core->ledger, tenant, q->since, &ev, &lost) < 0) {
+		call_fail_with(c, "io.reeve.NoEvent", json_object());
+		return;
+	}
+	call_reply(c, json_pack("{s:o, s:I}", "event",
+				native_event_json(&ev, tenant_name(c->core, ev.tenant, name)),
+				"lost", (json_int_t)lost));
+}
+
+/* --- planes ---------------------------------------------------------------- */
+
+struct plane_call {
+	struct plane_call *next;
+	struct conn *conn; /* NULL: it went away */
+	uint32_t serial;
+	uint32_t plane;
+};
+
+static void send_plane(struct core *core, uint32_t serial, uint32_t plane, bool on)
+{
+	struct pp_plane m = { .head = { .type = PP_PLANE, .serial = serial },
+			      .plane = plane,
+			      .on = on };
+
+	link_send(core, &m);
+}
+
+static void ask_plane(struct conn *c, uint32_t plane)
+{
+	struct core *core = c->core;
+	struct plane_call *call = calloc(1, sizeof(*call));
+
+	if (!call) {
+		call_fail(c, "Busy", "out of memory");
+		return;
+	}
+	*call = (struct plane_call){
+		.next = core->plane_calls, .conn = c, .serial = ++core->serial, .plane = plane
+	};
+	core->plane_calls = call;
+	c->busy = true;
+	send_plane(core, call->serial, plane, true);
+}
+
+static void hold(struct conn *c, uint32_t plane, bool already)
+{
+	if (!c->native.hold[plane]) {
+		c->native.hold[plane] = true;
+		c->core->plane_holders[plane]++;
+	}
+	call_reply(c, json_pack("{s:b}", "already", already));
+}
+
+static void on_hold_plane(struct conn *c, const struct native_request *q)
+{
+	int plane = plane_parse(q->plane);
+
+	if (!c->admin)
+		refuse(c, EACCES, "only root and the admin group may open a plane");
+	else if (plane < 0)
+		call_fail(c, "NoSuchResource", "there is no such plane");
+	else if (c->core->plane_holders[plane])
+		hold(c, (uint32_t)plane, true);
+	else
+		ask_plane(c, (uint32_t)plane);
+}
+
+void call_plane_done(struct core *core, const struct pp_result *m)
+{
+	struct plane_call **at = &core->plane_calls, *call;
+	struct conn *c;
+
+	while (*at && (*at)->serial != m->head.serial)
+		at = &(*at)->next;
+	call = *at;
+	if (!call)
+		return;
+	*at = call->next;
+	c = call->conn;
+	if (!c && !m->error && !core->plane_holders[call->plane])
+		send_plane(core, 0, call->plane, false);
+	if (c) {
+		c->busy = false;
+		if (m->error)
+			call_fail(c, "Denied", m->why);
+		else
+			hold(c, call->plane, m->value);
+		if (!c->dead)
+			native_resume(c);
+	}
+	free(call);
+}
+
+void call_forget(struct conn *c)
+{
+	struct core *core = c->core;
+
+	for (struct plane_call *p = core->plane_calls; p; p = p->next)
+		if (p->conn == c)
+			p->conn = NULL;
+	for (uint32_t plane = 0; plane < PLANE_MAX; plane++)
+		if (c->native.hold[plane] && --core->plane_holders[plane] == 0)
+			send_plane(core, 0, plane, false);
+}
+
+/* --- the table ------------------------------------------------------------- */
+
+static call_fn *const methods[] = {
+	[NATIVE_HELLO] = on_hello,
+	[NATIVE_DESCRIBE_HOST] = on_describe_host,
+	[NATIVE_ACQUIRE] = on_acquire,
+	[NATIVE_EXPLAIN] = on_explain,
+	[NATIVE_RELEASE] = on_release,
+	[NATIVE_LIST_LEASES] = on_list_leases,
+	[NATIVE_LIST_INSTANCES] = on_list_instances,
+	[NATIVE_LIST_TENANTS] = on_list_tenants,
+	[NATIVE_STATUS] = on_status,
+	[NATIVE_EVENTS] = on_events,
+	[NATIVE_HOLD_PLANE] = on_hold_plane,
+	[NATIVE_GET_INFO] = on_get_info,
+	[NATIVE_GET_INTERFACE] = on_get_interface,
+};
+_Static_assert(ARRAY_SIZE(methods) == NATIVE_METHOD_MAX, "every method has a row");
+
+void call_run(struct conn *c, const char *text, size_t len)
+{
+	struct native_fault fault;
+	struct native_request q;
+	struct err e = { 0 };
+	int r = native_decode(text, len, &q, &fault, &e);
+
+	if (r == -EINVAL && fault.oneway)
+		return;
+	if (r == -EINVAL) {
+		size_t n = 0;
+		char *reply = native_fault_encode(&fault, &n);
+
+		native_send(c, reply, n);
+		return;
+	}
+	if (r < 0) {
+		record_refusal(c, NULL, EBADMSG, e.text);
+		conn_close(c, "it does not speak Varlink");
+		return;
+	}
+	c->native.oneway = q.oneway;
+	methods[q.method](c, &q);
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Connections, from accept to the end.
+ *
+ * Memory of a closed connection stays until the batch of events is over, since
+ * the code that closed it may still stand in one of its functions.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "core.h"
+#include "policy/policy.h"
+
+static void tell_closed(struct core *core, struct pp_conn id)
+{
+	struct pp_close m = { .head.type = PP_CLOSE, .conn = id };
+
+	link_send(core, &m);
+}
+
+static void turn_away(struct core *core, const struct pp_accept *m, int fd, int pidfd,
+		      const char *why)
+{
+	static struct rate limit;
+	struct log_line line;
+	uint32_t held;
+
+	if (rate_take(&limit, clock_boot_ns(), 10, 1, &held)) {
+		log_begin(&line, LOG_WARN, "client turned away");
+		log_u64(&line, "uid", m->peer.uid);
+		log_u64(&line, "pid", m->peer.pid);
+		log_str(&line, "why", why);
+		log_u64(&line, "clients", core->nconns);
+		if (held)
+			log_u64(&line, "held_back", held);
+		log_end(&line);
+	}
+	shutdown(fd, SHUT_RDWR);
+	close(fd);
+	if (pidfd >= 0)
+		close(pidfd);
+	tell_closed(core, m->conn);
+}
+
+static void on_events(struct watch *w, uint32_t events)
+{
+	struct conn *c = watch_owner(w, struct conn, watch);
+
+	/* The peer is gone whole: nobody is left to answer. */
+	if (events & (EPOLLHUP | EPOLLERR))
+		conn_hung_up(c);
+	else if (c->door == PP_DOOR_MTL)
+		mtl_events(c, events);
+	else
+		native_events(c, events);
+}
+
+static void match_tenant(struct conn *c)
+{
+	struct core *core = c->core;
+
+	c->tenant = core->slots[policy_tenant(&core->conf, &c->peer)];
+	c->admin = policy_admin(&core->conf, &c->peer);
+}
+
+static struct conn *conn_new(struct core *core, const struct pp_accept *m)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->core = core;
+	c->id = m->conn;
+	c->door = m->door;
+	c->peer = m->peer;
+	match_tenant(c);
+	return c;
+}
+
+void conn_accept(struct core *core, const struct pp_accept *m, int fd, int pidfd)
+{
+	struct conn *c;
+
+	if (m->conn.slot >= PP_CLIENTS_MAX || core->conns[m->conn.slot])
+		link_lost(core, "reeved used a connection's slot twice");
+	c = conn_new(core, m);
+	if (!c || !share_take(c)) {
+		free(c);
+		turn_away(core, m, fd, pidfd,
+			  "its uid or tenant holds its share of the connections");
+		return;
+	}
+	if (loop_add(core->loop, &c->watch, fd, EPOLLIN, on_events) < 0) {
+		share_give_back(c);
+		free(c);
+		turn_away(core, m, fd, pidfd, "out of memory");
+		return;
+	}
+	core->conns[c->id.slot] = c;
+	core->nconns++;
+	if (process_join(c, pidfd) < 0)
+		conn_close(c, "out of memory");
+}
+
+static void end_instance(struct conn *c, const char *why)
+{
+	struct core *core = c->core;
+	bool enforced = enforce_wanted(core, c->tenant);
+
+	if (!c->instance)
+		return;
+	ledger_instance_end(core->ledger, c->instance, clock_wall_ns(), why);
+	c->instance = 0;
+	if (enforced)
+		enforce_apply(core, c->tenant, NULL);
+}
+
+static void forget(struct conn *c, const char *why)
+{
+	struct core *core = c->core;
+
+	c->dead = true;
+	txn_forget(c);
+	end_instance(c, why);
+	if (c->door == PP_DOOR_MTL)
+		mtl_closed(c);
+	else
+		native_closed(c);
+	process_leave(c);
+	loop_del(&c->watch);
+	close(c->watch.fd);
+	core->conns[c->id.slot] = NULL;
+	core->nconns--;
+	share_give_back(c);
+	tell_closed(core, c->id);
+	free(c->stash);
+	c->next = core->graveyard;
+	core->graveyard = c;
+}
+
+void conn_hung_up(struct conn *c)
+{
+	if (!c->dead)
+		forget(c, "hang-up");
+}
+
+/* reeved has the socket too, so closing ours alone would tell the peer nothing. */
+void conn_close(struct conn *c, const char *why)
+{
+	if (c->dead)
+		return;
+	shutdown(c->watch.fd, SHUT_RDWR);
+	forget(c, why);
+}
+
+void conns_close_all(struct core *core, const char *why)
+{
+	for (uint32_t slot = 0; slot < PP_CLIENTS_MAX; slot++)
+		if (core->conns[slot])
+			conn_close(core->conns[slot], why);
+}
+
+void conns_bury(struct core *core)
+{
+	while (core->graveyard) {
+		struct conn *c = core->graveyard;
+
+		core->graveyard = c->next;
+		free(c);
+	}
+}
+
+/* Who has an instance stays the tenant that its leases are counted for. */
+void conns_match_tenants(struct core *core)
+{
+	for (uint32_t slot = 0; slot < PP_CLIENTS_MAX; slot++) {
+		struct conn *c = core->conns[slot];
+
+		if (!c)
+			continue;
+		core->tenants[c->tenant].conns--;
+		if (!c->instance)
+			match_tenant(c);
+		core->tenants[c->tenant].conns++;
+		c->admin = policy_admin(&core->conf, &c->peer);
+	}
+}
+
+int conn_want(struct conn *c, uint32_t events)
+{
+	return loop_mod(&c->watch, events);
+}
+
+bool conn_stash(struct conn *c, const void *data, size_t len)
+{
+	uint8_t *all;
+
+	if (!len)
+		return true;
+	all = realloc(c->stash, c->stash_len + len);
+	if (!all)
+		return false;
+	memcpy(all + c->stash_len, data, len);
+	c->stash = all;
+	c->stash_len += len;
+	return true;
+}
+
+uint8_t *conn_unstash(struct conn *c, size_t *ret_len)
+{
+	*ret_len = c->stash_len;
+	c->stash_len = 0;
+	return take_ptr(&c->stash);
+}
+
+int conn_start_instance(struct conn *c, enum instance_kind kind, uint32_t claimed_pid,
+			const char *name, size_t len)
+{
+	struct instance in = {
+		.kind = kind,
+		.tenant = c->tenant,
+		.pid = c->peer.pid,
+		.uid = c->peer.uid,
+		.gid = c->peer.gid,
+		.claimed_pid = claimed_pid,
+		.start_time = c->peer.start_time,
+		.cgroup_id = c->peer.cgroup_id,
+		.since = clock_wall_ns(),
+	};
+
+	memcpy(in.name, name, len < sizeof(in.name) ? len : sizeof(in.name) - 1);
+	if (c->instance)
+		return ledger_instance_claim(c->core->ledger, c->instance, claimed_pid, in.name);
+	return ledger_instance_start(c->core->ledger, &in, &c->instance);
+}

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A connection that speaks the MTL protocol.
+ *
+ * Every request is answered, in order, and the next one is looked at only when
+ * the answer is on its way: a client that does not read costs one answer and
+ * what one read returned, and waits alone.
+ *
+ * A refused XSK_MAP_FD is answered with a descriptor of /dev/null: of all
+ * answers to that request it is the only one that an unmodified libmtl lives
+ * through (it then fails cleanly when it uses the map).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "core.h"
+
+/* Bytes of one read; a client may send as fast as it likes, it gets turns. */
+enum { READ_FRAMES = 32, MEANINGS_MAX = LCORE_MAP_MAX };
+
+/* Ids below this may be leased even when the host has no such CPU: RTE_MAX_LCORE. */
+enum { BARE_LCORES = 128 };
+
+enum { LOOKS_BURST = 100, LOOKS_PER_S = 20 };
+
+#define LOOK_AGAIN_NS NS_PER_S
+
+static void feed(struct conn *c, const uint8_t *data, size_t len);
+
+void mtl_closed(struct conn *c)
+{
+	free(c->mtl.meanings.all);
+	c->mtl.meanings = (struct meanings){ 0 };
+}
+
+/* --- answers ------------------------------------------------------------- */
+
+static bool reply_waits(const struct conn *c)
+{
+	return c->mtl.reply_at != c->mtl.reply_len;
+}
+
+static ssize_t send_reply(struct conn *c)
+{
+	struct mtl_state *m = &c->mtl;
+	const uint8_t *from = m->reply + m->reply_at;
+	size_t len = m->reply_len - m->reply_at;
+
+	ssize_t n;
+
+	if (m->reply_fd)
+		return fd_send(c->watch.fd, from, len, &c->core->null_fd, 1);
+	n = send(c->watch.fd, from, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return n < 0 ? -errno : n;
+}
+
+static void flush_reply(struct conn *c)
+{
+	ssize_t n = send_reply(c);
+
+	if (n == -EAGAIN || n == -EINTR)
+		return;
+	if (n < 0) {
+		conn_hung_up(c);
+		return;
+	}
+	c->mtl.reply_at = (uint8_t)(c->mtl.reply_at + n);
+}
+
+static void answer(struct conn *c, enum mtl_reply_kind kind, int32_t value)
+{
+	struct mtl_state *m = &c->mtl;
+
+	m->reply_at = 0;
+	m->reply_fd = kind == MTL_REPLY_FD;
+	if (m->reply_fd) {
+		m->reply[0] = MTL_FD_BYTE;
+		m->reply_len = 1;
+	} else {
+		mtl_encode(m->reply, kind, value);
+		m->reply_len = MTL_FRAME;
+	}
+	flush_reply(c);
+}
+
+static void refuse(struct conn *c, enum mtl_reply_kind kind, const struct res *res, int error,
+		   const char *why)
+{
+	record_refusal(c, res, error, why);
+	answer(c, kind, -1);
+}
+
+/* --- lcore ids ---------------------------------------------------------- */
+
+static const struct meaning *meaning_find(const struct meanings *m, uint16_t lcore)
+{
+	for (uint16_t i = 0; i < m->n; i++)
+		if (m->all[i].lcore == lcore)
+			return &m->all[i];
+	return NULL;
+}
+
+static bool meaning_add(struct meanings *m, uint16_t lcore, uint16_t cpu)
+{
+	struct meaning *all;
+
+	if (m->n == MEANINGS_MAX)
+		return false;
+	all = realloc(m->all, (m->n + 1U) * sizeof(*all));
+	if (!all)
+		return false;
+	all[m->n++] = (struct meaning){ .lcore = lcore, .cpu = cpu };
+	m->all = all;
+	return true;
+}
+
+static void log_assumed(struct conn *c, uint16_t lcore, uint16_t cpu, enum lcore_how how)
+{
+	struct log_line line;
+
+	if (!rate_take(&c->core->limits[c->tenant], clock_boot_ns(), LOG_BURST, LOG_PER_S, NULL))
+		return;
+	log_begin(&line, LOG_INFO, "lcore id resolved");
+	log_u64(&line, "uid", c->peer.uid);
+	log_u64(&line, "pid", c->peer.pid);
+	log_u64(&line, "lcore", lcore);
+	log_u64(&line, "cpu", cpu);
+	log_str(&line, "assumed", lcore_how_name(how));
+	log_end(&line);
+}
+
+/*
+ * What the threads of the process show; looked at anew when the last look is a
+ * while ago. A look costs many small reads, so a tenant has only so many.
+ */
+static bool look_at_process(struct conn *c, struct process *p)
+{
+	uint64_t now = clock_boot_ns();
+
+	if (p->lcores && now - p->lcores_ns < LOOK_AGAIN_NS)
+		return true;
+	if (!rate_take(&c->core->looks[c->tenant], now, LOOKS_BURST, LOOKS_PER_S, NULL))
+		return false;
+	if (!p->lcores)
+		p->lcores = malloc(sizeof(*p->lcores));
+	if (!p->lcores)
+		return false;
+	lcore_map_read("/proc", p->pid, p->lcores);
+	p->lcores_ns = now;
+	p->meanings.n = 0;
+	return true;
+}
+
+static uint16_t resolve_anew(struct conn *c, uint16_t lcore)
+{
+	struct process *p = c->process && c->process->pid ? c->process : NULL;
+	struct lcore_map none = { .nthreads = 0 };
+	const struct meaning *known;
+	enum lcore_how how;
+	uint16_t cpu;
+
+	if (!p || !look_at_process(c, p))
+		return lcore_resolve("/proc", 0, &c->core->host, &none, lcore, &how);
+	known = meaning_find(&p->meanings, lcore);
+	if (known)
+		return known->cpu;
+	cpu = lcore_resolve("/proc", p->pid, &c->core->host, p->lcores, lcore, &how);
+	meaning_add(&p->meanings, lcore, cpu);
+	if (cpu != lcore || how == LCORE_BY_REMAP)
+		log_assumed(c, lcore, cpu, how);
+	return cpu;
+}
+
+/*
+ * The CPU that the client means, as far as anybody can tell. Found out once for
+ * each connection: DPDK fixes its lcores at start, and a lease is found again
+ * by the id it was asked with.
+ */
+static uint16_t resolve(struct conn *c, uint16_t lcore)
+{
+	const struct meaning *known = meaning_find(&c->mtl.meanings, lcore);
+	uint16_t cpu;
+
+	if (known)
+		return known->cpu;
+	cpu = resolve_anew(c, lcore);
+	return meaning_add(&c->mtl.meanings, lcore, cpu) ? cpu : lcore;
+}
+
+/* --- requests ------------------------------------------------------------ */
+
+static void on_register(struct conn *c, const struct mtl_request *q)
+{
+	int r;
+
+	if (q->reg.num_if) {
+		refuse(c, MTL_REPLY_RESPONSE, NULL,
+		       q->reg.num_if > MTL_IF_MAX ? EINVAL : EOPNOTSUPP,
+		       q->reg.num_if > MTL_IF_MAX
+			       ? "it names more interfaces than the message holds"
+			       : "interfaces are not leased by this version");
+		return;
+	}
+	r = conn_start_instance(c, INSTANCE_MTL, q->reg.pid, q->reg.hostname, MTL_HOSTNAME);
+	if (r < 0)
+		refuse(c, MTL_REPLY_RESPONSE, NULL, -r, "no room for another instance");
+	else
+		answer(c, MTL_REPLY_RESPONSE, 0);
+}
+
+static void on_heartbeat(struct conn *c, const struct mtl_request *q)
+{
+	(void)q;
+	answer(c, MTL_REPLY_RESPONSE, c->instance ? 0 : -1);
+}
+
+static bool registered(struct conn *c, const struct res *res)
+{
+	if (c->instance)
+		return true;
+	refuse(c, MTL_REPLY_RESPONSE, res, ENOTCONN, "it did not register");
+	return false;
+}
+
+static void get_done(struct conn *c, const struct grant *g)
+{
+	answer(c, MTL_REPLY_RESPONSE, g->error ? -1 : 0);
+}
+
+static void on_get_lcore(struct conn *c, const struct mtl_request *q)
+{
+	struct res res = { .kind = RES_LCORE, .id = q->lcore };
+	uint16_t cpu;
+
+	if (!registered(c, &res))
+		return;
+	cpu = resolve(c, q->lcore);
+	if (cpu >= CPU_MAX)
+		refuse(c, MTL_REPLY_RESPONSE, &res, ENOENT, "this host has no such CPU");
+	else
+		txn_acquire_one(c, cpu,
+				cpu < BARE_LCORES && !cpuset_has(&c->core->host.present, cpu),
+				get_done);
+}
+
+static void on_put_lcore(struct conn *c, const struct mtl_request *q)
+{
+	const struct meaning *known = meaning_find(&c->mtl.meanings, q->lcore);
+	struct res res = { .kind = RES_LCORE, .id = known ? known->cpu : q->lcore };
+	struct lease lease;
+
+	if (!registered(c, &res))
+		return;
+	if (ledger_holder(c->core->ledger, &res, &lease) < 0)
+		refuse(c, MTL_REPLY_RESPONSE, &res, ENOENT, "nobody holds it");
+	else if (txn_release(c, &lease, "put") < 0)
+		refuse(c, MTL_REPLY_RESPONSE, &res, EPERM, "another instance holds it");
+	else
+		answer(c, MTL_REPLY_RESPONSE, 0);
+}
+
+static void on_interface(struct conn *c, const struct mtl_request *q)
+{
+	refuse(c, mtl_reply_kind(q->type), NULL, EOPNOTSUPP,
+	       "interfaces are not leased by this version");
+}
+
+static void on_unknown(struct conn *c, const struct mtl_request *q)
+{
+	enum mtl_reply_kind kind = mtl_reply_kind(q->type);
+
+	record_refusal(c, NULL, EOPNOTSUPP, "a request of an unknown type");
+	if (kind != MTL_REPLY_NONE)
+		answer(c, kind, -1);
+}
+
+static void handle(struct conn *c, const uint8_t frame[static MTL_FRAME])
+{
+	struct mtl_request q;
+
+	mtl_decode(frame, &q);
+	switch (q.type) {
+	case MTL_REGISTER:
+		on_register(c, &q);
+		break;
+	case MTL_HEARTBEAT:
+		on_heartbeat(c, &q);
+		break;
+	case MTL_GET_LCORE:
+		on_get_lcore(c, &q);
+		break;
+	case MTL_PUT_LCORE:
+		on_put_lcore(c, &q);
+		break;
+	case MTL_ADD_UDP_FILTER:
+	case MTL_DEL_UDP_FILTER:
+	case MTL_XSK_MAP_FD:
+	case MTL_GET_QUEUE:
+	case MTL_PUT_QUEUE:
+	case MTL_ADD_FLOW:
+	case MTL_DEL_FLOW:
+		on_interface(c, &q);
+		break;
+	default:
+		on_unknown(c, &q);
+	}
+}
+
+/* --- bytes --------------------------------------------------------------- */
+
+static void log_skipped(struct conn *c, size_t skipped)
+{
+	char why[64];
+
+	if (!skipped)
+		return;
+	snprintf(why, sizeof(why), "%zu bytes that begin no message were skipped", skipped);
+	record_refusal(c, NULL, EBADMSG, why);
+}
+
+static bool may_go_on(const struct conn *c)
+{
+	return !c->dead && !c->busy && !reply_waits(c);
+}
+
+/* What can't be looked at yet waits whole in the stash. */
+static void feed(struct conn *c, const uint8_t *data, size_t len)
+{
+	uint8_t frame[MTL_FRAME];
+	size_t skipped = 0;
+	bool fresh = true;
+
+	while (may_go_on(c) &&
+	       mtl_frame_next(&c->mtl.framer, &data, &len, fresh, frame, &skipped)) {
+		fresh = false;
+		handle(c, frame);
+	}
+	if (c->dead)
+		return;
+	log_skipped(c, skipped);
+	if (!conn_stash(c, data, len))
+		conn_close(c, "out of memory");
+}
+
+static void resume(struct conn *c)
+{
+	while (may_go_on(c) && c->stash_len) {
+		size_t len;
+		_cleanup_free_ uint8_t *data = conn_unstash(c, &len);
+
+		feed(c, data, len);
+	}
+}
+
+static void read_more(struct conn *c)
+{
+	static uint8_t buf[READ_FRAMES * MTL_FRAME];
+	ssize_t n = recv(c->watch.fd, buf, sizeof(buf), MSG_DONTWAIT);
+
+	if (n > 0)
+		feed(c, buf, (size_t)n);
+	else if (n == 0)
+		conn_hung_up(c);
+	else if (errno != EAGAIN && errno != EINTR)
+		conn_hung_up(c);
+}
+
+void mtl_events(struct conn *c, uint32_t events)
+{
+	if (reply_waits(c) && events & EPOLLOUT)
+		flush_reply(c);
+	resume(c);
+	if (may_go_on(c) && events & EPOLLIN)
+		read_more(c);
+	if (!c->dead)
+		conn_want(c, reply_waits(c) ? EPOLLOUT : c->busy ? 0 : EPOLLIN);
+}

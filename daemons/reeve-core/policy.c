@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A new config takes effect as a whole or not at all. What is leased stays
+ * leased; quotas and reservations hold for what is asked from then on.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "core.h"
+#include "mech/cpu.h"
+#include "policy/policy.h"
+
+static void log_change(const char *what, const char *tenant, const char *from, const char *to)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_INFO, "config changed");
+	log_str(&line, "what", what);
+	if (tenant)
+		log_str(&line, "tenant", tenant);
+	log_str(&line, "from", from);
+	log_str(&line, "to", to);
+	log_end(&line);
+}
+
+static void diff_cpus(const char *what, const char *tenant, const struct cpuset *a,
+		      const struct cpuset *b)
+{
+	char from[256], to[256];
+
+	if (cpuset_equal(a, b))
+		return;
+	cpuset_format(a, from, sizeof(from));
+	cpuset_format(b, to, sizeof(to));
+	log_change(what, tenant, from, to);
+}
+
+static void diff_text(const char *what, const char *tenant, const char *a, const char *b)
+{
+	if (strcmp(a, b))
+		log_change(what, tenant, a, b);
+}
+
+static void diff_number(const char *what, const char *tenant, uint64_t a, uint64_t b)
+{
+	char from[24], to[24];
+
+	if (a == b)
+		return;
+	snprintf(from, sizeof(from), "%" PRIu64, a);
+	snprintf(to, sizeof(to), "%" PRIu64, b);
+	log_change(what, tenant, from, to);
+}
+
+static const char *quota_text(uint32_t max, char buf[static 16])
+{
+	if (max == QUOTA_NONE)
+		return "no limit";
+	snprintf(buf, 16, "%" PRIu32, max);
+	return buf;
+}
+
+static void diff_quota(const struct tenant_conf *a, const struct tenant_conf *b)
+{
+	for (uint32_t kind = 0; kind < RES_KIND_MAX; kind++) {
+		char what[32], from[16], to[16];
+
+		snprintf(what, sizeof(what), "quota %s", res_kind_name(kind));
+		diff_text(what, b->name, quota_text(a->quota.max[kind], from),
+			  quota_text(b->quota.max[kind], to));
+	}
+}
+
+static void diff_members(const struct tenant_conf *a, const struct tenant_conf *b)
+{
+	bool same = a->nuids == b->nuids && a->ngids == b->ngids &&
+		    !memcmp(a->uids, b->uids, a->nuids * sizeof(a->uids[0])) &&
+		    !memcmp(a->gids, b->gids, a->ngids * sizeof(a->gids[0]));
+
+	if (!same)
+		log_change("members", b->name, "other uids or gids", "those of the file");
+}
+
+static void diff_tenant(const struct tenant_conf *a, const struct tenant_conf *b)
+{
+	diff_members(a, b);
+	diff_text("cgroup", b->name, a->cgroup, b->cgroup);
+	diff_cpus("cpus", b->name, &a->cpus, &b->cpus);
+	diff_text("enforce", b->name, enforce_name(a->enforce), enforce_name(b->enforce));
+	diff_number("time limit ms", b->name, a->time_limit_ns / 1000000,
+		    b->time_limit_ns / 1000000);
+	diff_quota(a, b);
+}
+
+static const struct tenant_conf *find_tenant(const struct conf *c, const char *name)
+{
+	for (uint32_t i = 0; i < c->ntenants; i++)
+		if (!strcmp(c->tenants[i].name, name))
+			return &c->tenants[i];
+	return NULL;
+}
+
+static void log_diff(const struct conf *a, const struct conf *b)
+{
+	diff_cpus("cpus", NULL, &a->cpus, &b->cpus);
+	diff_cpus("never", NULL, &a->never, &b->never);
+	diff_text("mtl socket", NULL, a->mtl_path, b->mtl_path);
+	diff_number("planes", NULL, a->planes, b->planes);
+	diff_number("closed planes", NULL, a->closed, b->closed);
+	diff_number("admin gid", NULL, a->admin_gid, b->admin_gid);
+	diff_number("log level", NULL, a->log_level, b->log_level);
+	diff_number("log format", NULL, a->log_format, b->log_format);
+	for (uint32_t i = 0; i < a->ntenants; i++)
+		if (!find_tenant(b, a->tenants[i].name))
+			log_change("tenant", a->tenants[i].name, "there", "gone");
+	for (uint32_t i = 0; i < b->ntenants; i++) {
+		const struct tenant_conf *old = find_tenant(a, b->tenants[i].name);
+
+		if (old)
+			diff_tenant(old, &b->tenants[i]);
+		else
+			log_change("tenant", b->tenants[i].name, "not there", "there");
+	}
+}
+
+void policy_work_out_rights(struct core *core)
+{
+	for (uint32_t slot = 0; slot < TENANT_MAX; slot++)
+		core->tenants[slot].conf = TENANT_MAX;
+	for (uint32_t i = 0; i < core->conf.ntenants; i++) {
+		struct tenant_rights *t = &core->tenants[core->slots[i]];
+
+		t->conf = i;
+		policy_rights(&core->conf, &core->host, i, &t->rights);
+	}
+}
+
+static int probe_host(struct core *core, bool first, struct err *e)
+{
+	int r;
+
+	if (first) {
+		r = cpu_usable(&core->usable, e);
+		if (r < 0)
+			return r;
+	}
+	return cpu_probe("/", &core->usable, &core->host, e);
+}
+
+int policy_apply(struct core *core, const struct conf *c, uint32_t serial, struct err *e)
+{
+	bool first = !core->conf_serial;
+	int r;
+
+	r = probe_host(core, first, e);
+	if (r < 0)
+		return r;
+	r = ledger_set_tenants(core->ledger, c, core->slots);
+	if (r < 0)
+		return fail(e, -r,
+			    "too many tenants that are no longer in the config still hold leases");
+	log_setup(STDOUT_FILENO, conf_log_format(c, core->hello.log_format),
+		  conf_log_level(c, core->hello.log_level));
+	if (!first)
+		log_diff(&core->conf, c);
+	core->conf = *c;
+	core->conf_serial = serial;
+	policy_work_out_rights(core);
+	conns_match_tenants(core);
+	if (first)
+		record_event(core, EVENT_START, core->slots[TENANT_SYSTEM], "reeve %s, pid %u",
+			     REEVE_VERSION, core->hello.pid);
+	else
+		record_event(core, EVENT_RELOAD, core->slots[TENANT_SYSTEM], "%u tenants",
+			     c->ntenants);
+	return 0;
+}
