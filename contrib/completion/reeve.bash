@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# bash completion for reeve(1)
+
+# compgen expands its words like a command line: only harmless ones get there.
+_reeve_members() # MEMBER COMMAND...
+{
+	local member=$1
+
+	shift
+	timeout 1 reeve --json "$@" 2>/dev/null |
+		sed -n "s/^ *\"$member\": \"\{0,1\}\([[:alnum:]._-]*\)\"\{0,1\},*\$/\1/p"
+}
+
+_reeve_nics()
+{
+	ls /sys/class/net | grep -x '[[:alnum:]._-]*'
+}
+
+_reeve_value()
+{
+	case $1 in
+	-s | --socket) COMPREPLY=($(compgen -f -- "$cur")) ;;
+	-i | --near) COMPREPLY=($(compgen -W "$(_reeve_nics)" -- "$cur")) ;;
+	--tenant) COMPREPLY=($(compgen -W "$(_reeve_members name tenant list)" -- "$cur")) ;;
+	-N | --node | -c | --cpus | -n | --count | --ttl | -l | --name | --since) ;;
+	*) return 1 ;;
+	esac
+}
+
+_reeve()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local want="--count --cpus --node --near --whole-core --ttl --name"
+	local common="--socket --json --help" path="" word i
+
+	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		word=${COMP_WORDS[i]}
+		if [[ $word == -- && $path == " lease acquire" ]]; then
+			_command_offset $((i + 1))
+			return
+		fi
+		case $word in
+		-s | --socket | -c | --cpus | -n | --count | -N | --node | -i | --near | -t | --ttl | \
+			-l | --name | --tenant | --since)
+			((i++))
+			;;
+		-*) ;;
+		*) path+=" $word" ;;
+		esac
+	done
+	_reeve_value "$prev" && return
+	case $path in
+	"") word="status host lease instance tenant events --version" ;;
+	" host") word="--cpus --nics" ;;
+	" lease") word="list explain acquire release" ;;
+	" lease list" | " instance list") word="--tenant" ;;
+	" lease explain") word=$want ;;
+	" lease acquire") word="$want --" ;;
+	" lease release") word=$(_reeve_members lease lease list) ;;
+	" instance" | " tenant") word="list" ;;
+	" events") word="--since --follow --tenant" ;;
+	*) word="" ;;
+	esac
+	COMPREPLY=($(compgen -W "$word $common" -- "$cur"))
+}
+
+complete -F _reeve reeve

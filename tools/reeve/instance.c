@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cli.h"
+#include "table.h"
+
+static int show(const json_t *reply)
+{
+	static const struct column columns[] = { { "INSTANCE", true }, { "KIND" },
+						 { "NAME" },	       { "TENANT" },
+						 { "PID", true },      { "UID", true },
+						 { "LEASES", true },   { "SINCE" } };
+	static const char *const members[] = { "instance", "kind", "name",  "tenant",
+					       "pid",	   "uid",  "leases" };
+	const json_t *instance;
+	struct table t;
+	size_t i;
+
+	table_begin(&t, columns, ARRAY_SIZE(columns));
+	json_array_foreach(json_object_get(reply, "instances"), i, instance) {
+		for (size_t k = 0; k < ARRAY_SIZE(members); k++)
+			table_member(&t, instance, members[k]);
+		table_time(&t, instance, "since");
+	}
+	return table_end(&t);
+}
+
+static int list_main(struct cli *cli, int argc, char **argv)
+{
+	_cleanup_json_ json_t *reply = NULL;
+	int status;
+
+	status = cli_ask_list(cli, "List the clients of the daemon.", "ListInstances", argc, argv,
+			      &reply);
+	if (status)
+		return status;
+	return cli->json ? cli_print_json(reply) : show(reply);
+}
+
+int instance_main(struct cli *cli, int argc, char **argv)
+{
+	static const struct command commands[] = {
+		{ "list", "who they are, and how many leases they hold", list_main },
+		{ 0 },
+	};
+
+	return cli_dispatch(cli, commands, "Look at the clients of the daemon.", argc, argv);
+}
