@@ -25,6 +25,7 @@ _reeve_value()
 	-N | --node | -c | --cpus | -n | --count | --ttl | -l | --name | --since) ;;
 	*) return 1 ;;
 	esac
+	return 0
 }
 
 _reeve()

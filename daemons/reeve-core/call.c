@@ -54,6 +54,7 @@ static const char *error_for(int error)
 	case EBUSY:
 		return "Taken";
 	case ENOSPC:
+	case ERANGE: /* its cgroup's parent lacks the CPUs */
 		return "NotEnough";
 	case ENOENT:
 		return "NoSuchResource";
@@ -371,7 +372,7 @@ void call_plane_done(struct core *core, const struct pp_result *m)
 	if (c) {
 		c->busy = false;
 		if (m->error)
-			call_fail(c, "Denied", m->why);
+			call_fail(c, m->error == EPERM ? "Denied" : "Busy", m->why);
 		else
 			hold(c, call->plane, m->value);
 		if (!c->dead)

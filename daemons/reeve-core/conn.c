@@ -88,7 +88,11 @@ void conn_accept(struct core *core, const struct pp_accept *m, int fd, int pidfd
 	if (m->conn.slot >= PP_CLIENTS_MAX || core->conns[m->conn.slot])
 		link_lost(core, "reeved used a connection's slot twice");
 	c = conn_new(core, m);
-	if (!c || !share_take(c)) {
+	if (!c) {
+		turn_away(core, m, fd, pidfd, "out of memory");
+		return;
+	}
+	if (!share_take(c)) {
 		free(c);
 		turn_away(core, m, fd, pidfd,
 			  "its uid or tenant holds its share of the connections");

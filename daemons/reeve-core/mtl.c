@@ -11,6 +11,8 @@
  * through (it then fails cleanly when it uses the map).
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -264,15 +266,21 @@ static void on_put_lcore(struct conn *c, const struct mtl_request *q)
 
 static void on_interface(struct conn *c, const struct mtl_request *q)
 {
-	refuse(c, mtl_reply_kind(q->type), NULL, EOPNOTSUPP,
-	       "interfaces are not leased by this version");
+	char why[EVENT_WHY_MAX];
+
+	snprintf(why, sizeof(why), "%s: interfaces are not leased by this version",
+		 mtl_type_name(q->type));
+	refuse(c, mtl_reply_kind(q->type), NULL, EOPNOTSUPP, why);
 }
 
 static void on_unknown(struct conn *c, const struct mtl_request *q)
 {
 	enum mtl_reply_kind kind = mtl_reply_kind(q->type);
 
-	record_refusal(c, NULL, EOPNOTSUPP, "a request of an unknown type");
+	char why[64];
+
+	snprintf(why, sizeof(why), "a request of the unknown type %" PRIu32, q->type);
+	record_refusal(c, NULL, EOPNOTSUPP, why);
 	if (kind != MTL_REPLY_NONE)
 		answer(c, kind, -1);
 }

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "core.h"
 #include "mech/cpu.h"
 #include "policy/policy.h"
@@ -71,14 +72,27 @@ static void diff_quota(const struct tenant_conf *a, const struct tenant_conf *b)
 	}
 }
 
+static const char *ranges_text(const struct id_range *r, uint32_t n, char buf[static 128])
+{
+	size_t used = 0;
+
+	str_copy(buf, 128, n ? "" : "none");
+	for (uint32_t i = 0; i < n && used < 128; i++)
+		used += (size_t)snprintf(buf + used, 128 - used,
+					 r[i].first == r[i].last ? "%s%" PRIu32
+								 : "%s%" PRIu32 "-%" PRIu32,
+					 i ? "," : "", r[i].first, r[i].last);
+	return buf;
+}
+
 static void diff_members(const struct tenant_conf *a, const struct tenant_conf *b)
 {
-	bool same = a->nuids == b->nuids && a->ngids == b->ngids &&
-		    !memcmp(a->uids, b->uids, a->nuids * sizeof(a->uids[0])) &&
-		    !memcmp(a->gids, b->gids, a->ngids * sizeof(a->gids[0]));
+	char from[128], to[128];
 
-	if (!same)
-		log_change("members", b->name, "other uids or gids", "those of the file");
+	diff_text("uids", b->name, ranges_text(a->uids, a->nuids, from),
+		  ranges_text(b->uids, b->nuids, to));
+	diff_text("gids", b->name, ranges_text(a->gids, a->ngids, from),
+		  ranges_text(b->gids, b->ngids, to));
 }
 
 static void diff_tenant(const struct tenant_conf *a, const struct tenant_conf *b)
@@ -100,16 +114,36 @@ static const struct tenant_conf *find_tenant(const struct conf *c, const char *n
 	return NULL;
 }
 
+static const char *gid_text(uint32_t gid, char buf[static 16])
+{
+	if (gid == CONF_NO_GID)
+		return "none";
+	snprintf(buf, 16, "%" PRIu32, gid);
+	return buf;
+}
+
+static void diff_planes(const char *what, uint32_t a, uint32_t b)
+{
+	for (uint32_t plane = 0; plane < PLANE_MAX; plane++)
+		if ((a ^ b) & 1U << plane)
+			log_change(what, NULL, a & 1U << plane ? plane_name(plane) : "none",
+				   b & 1U << plane ? plane_name(plane) : "none");
+}
+
 static void log_diff(const struct conf *a, const struct conf *b)
 {
+	char from[16], to[16];
+
 	diff_cpus("cpus", NULL, &a->cpus, &b->cpus);
 	diff_cpus("never", NULL, &a->never, &b->never);
 	diff_text("mtl socket", NULL, a->mtl_path, b->mtl_path);
-	diff_number("planes", NULL, a->planes, b->planes);
-	diff_number("closed planes", NULL, a->closed, b->closed);
-	diff_number("admin gid", NULL, a->admin_gid, b->admin_gid);
-	diff_number("log level", NULL, a->log_level, b->log_level);
-	diff_number("log format", NULL, a->log_format, b->log_format);
+	diff_planes("planes", a->planes, b->planes);
+	diff_planes("closed planes", a->closed, b->closed);
+	diff_text("admin group", NULL, gid_text(a->admin_gid, from), gid_text(b->admin_gid, to));
+	diff_text("log level", NULL, log_level_name(conf_log_level(a, LOG_LEVEL_MAX)),
+		  log_level_name(conf_log_level(b, LOG_LEVEL_MAX)));
+	diff_text("log format", NULL, log_format_name(conf_log_format(a, LOG_FORMAT_MAX)),
+		  log_format_name(conf_log_format(b, LOG_FORMAT_MAX)));
 	for (uint32_t i = 0; i < a->ntenants; i++)
 		if (!find_tenant(b, a->tenants[i].name))
 			log_change("tenant", a->tenants[i].name, "there", "gone");

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core.h"
+#include "mech/peer.h"
 
 static struct process **process_find(struct core *core, const struct peer *p)
 {
@@ -111,6 +112,9 @@ int process_join(struct conn *c, int pidfd)
 
 	if (pidfd < 0)
 		return 0;
+	/* The pid is the peer's as long as the pidfd is silent, and its end closes us. */
+	if (!c->peer.start_time && c->peer.pid)
+		c->peer.start_time = peer_start_time("/proc", c->peer.pid);
 	at = process_find(core, &c->peer);
 	p = c->peer.start_time ? *at : NULL;
 	if (p) {

@@ -18,6 +18,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "mech/peer.h"
 #include "reeved.h"
 
 #ifndef SO_PEERPIDFD
@@ -91,22 +92,8 @@ static bool has_ended(int pidfd)
 	return poll(&p, 1, 0) != 0;
 }
 
-/* Field 22 of /proc/PID/stat; the name before it may hold any byte but ends at the last ')'. */
-static uint64_t start_time(uint32_t pid)
-{
-	char path[32], text[1024];
-	const char *p;
-
-	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
-	if (fd_read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
-		return 0;
-	p = strrchr(text, ')');
-	for (int field = 2; p && field < 22; field++)
-		p = strchr(p + 1, ' ');
-	return p ? strtoull(p + 1, NULL, 10) : 0;
-}
-
-static uint64_t process_use(int pidfd, uint32_t pid)
+/* Where the kernel gives processes no number of their own, the core looks at the start time. */
+static uint64_t process_use(int pidfd)
 {
 	static int has_pidfs = -1;
 	struct statfs fs;
@@ -114,9 +101,7 @@ static uint64_t process_use(int pidfd, uint32_t pid)
 
 	if (has_pidfs < 0)
 		has_pidfs = fstatfs(pidfd, &fs) == 0 && fs.f_type == PID_FS_MAGIC;
-	if (has_pidfs && fstat(pidfd, &st) == 0)
-		return st.st_ino;
-	return pid ? start_time(pid) : 0;
+	return has_pidfs && fstat(pidfd, &st) == 0 ? st.st_ino : 0;
 }
 
 /* The cgroup's number alone, without a look at /proc. */
@@ -129,36 +114,25 @@ static uint64_t cgroup_number(int pidfd)
 	return info.cgroup_id;
 }
 
-/*
- * The line "0::/path". A path that does not fit, or that leads out of our
- * cgroup namespace ("/../..."), is as good as none.
- */
+/* A path without a cgroup that we can see is as good as none. */
 static void stamp_cgroup(int cgroup_fd, struct peer *p)
 {
-	char path[32], text[4096], *line, *end;
+	char file[32], text[4096], path[PEER_CGROUP_MAX];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "/proc/%u/cgroup", p->pid);
-	if (fd_read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
+	snprintf(file, sizeof(file), "/proc/%u/cgroup", p->pid);
+	if (fd_read_file(AT_FDCWD, file, text, sizeof(text)) < 0 ||
+	    peer_parse_cgroup(text, path, sizeof(path)) < 0 ||
+	    fstatat(cgroup_fd, path[1] ? path + 1 : ".", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
-	line = strncmp(text, "0::/", 4) == 0 ? text : strstr(text, "\n0::/");
-	if (!line)
-		return;
-	line = strchr(line, '/');
-	end = strchr(line, '\n');
-	if (!end || (size_t)(end - line) >= sizeof(p->cgroup) || !strncmp(line, "/..", 3))
-		return;
-	*end = '\0';
-	if (fstatat(cgroup_fd, line[1] ? line + 1 : ".", &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return;
-	str_copy(p->cgroup, sizeof(p->cgroup), line);
+	str_copy(p->cgroup, sizeof(p->cgroup), path);
 	p->cgroup_id = st.st_ino;
 }
 
 /* 0, or -ESRCH when the process ended before all was read. */
 static int stamp_process(struct peer *p, int pidfd, int cgroup_fd, bool want_path)
 {
-	p->start_time = process_use(pidfd, p->pid);
+	p->start_time = process_use(pidfd);
 	p->cgroup_id = cgroup_number(pidfd);
 	if (!p->pid || cgroup_fd < 0 || (p->cgroup_id && !want_path))
 		return 0;

@@ -36,6 +36,16 @@ static const char *const level_names[] = {
 };
 _Static_assert(sizeof(level_names) / sizeof(level_names[0]) == LOG_LEVEL_MAX, "a name for each");
 
+const char *log_level_name(enum log_level level)
+{
+	return level_names[level];
+}
+
+const char *log_format_name(enum log_format format)
+{
+	return format == LOG_JSON ? "json" : "text";
+}
+
 /* Room that every line keeps for its end: quote, brace, newline. */
 enum { TAIL = 8 };
 

@@ -28,6 +28,9 @@ struct log_line {
 	bool skip; /* below the level: the calls that follow do nothing */
 };
 
+const char *log_level_name(enum log_level level);
+const char *log_format_name(enum log_format format);
+
 /* `fd` stays the caller's. Before the first call: stdout, text, info. */
 void log_setup(int fd, enum log_format format, enum log_level level);
 

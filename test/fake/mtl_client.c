@@ -114,7 +114,7 @@ static void obey(int sock, const char *verb, const char *word)
 	else if (!strcmp(verb, "put"))
 		printf("put lcore %ld: %d\n", number, do_lcore(sock, PUT_LCORE, number));
 	else if (!strcmp(verb, "any"))
-		printf("any lcore: %d\n", do_any(sock));
+		printf("got lcore %d\n", do_any(sock));
 	else if (!strcmp(verb, "heartbeat"))
 		printf("heartbeat: %d\n", do_word(sock, HEARTBEAT, 4, 1));
 	else if (!strcmp(verb, "queue"))

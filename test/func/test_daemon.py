@@ -223,7 +223,7 @@ def test_reload_applies_and_says_what_changed(house):
     since = reeved.mark()
     reeved.sighup(QUOTA.format(3))
     line = reeved.wait_log(r"reload", since)
-    assert re.search(r"\b2\b.*\b3\b", " ".join(reeved.log()[since:])), line
+    assert re.search(r'what="quota lcore" tenant=default from=2 to=3', " ".join(reeved.log()[since:])), line
     assert [client.get(n) for n in (82, 83)] == [0, -1], "the connection and its leases stay"
     reeved.sighup(QUOTA.format(1))
     assert client.get(84) == -1
@@ -239,6 +239,41 @@ def test_reload_with_a_bad_config_keeps_the_old_one(house):
     client = reeved.connect_mtl(house.peer(uid=NOBODY))
     client.register()
     assert [client.get(n) for n in (80, 81, 82)] == [0, 0, -1]
+
+
+def test_reload_names_what_changed(house):
+    reeved = house.start(conf="")
+    since = reeved.mark()
+    reeved.sighup('planes = {}\nlog { level = "debug" }\ntenant "a" { uids = { "7-9" } }\n')
+    reeved.wait_log(r"reload", since)
+    since = reeved.mark()
+    reeved.sighup('tenant "a" { uids = { "7", "9" } cpus = "0" }\n')
+    reeved.wait_log(r"reload", since)
+    said = "\n".join(reeved.log())
+    for change in ("what=planes from=mtl to=none", "what=planes from=none to=mtl",
+                   'what="log level" from=info to=debug', "what=tenant tenant=a",
+                   "what=uids tenant=a from=7-9 to=7,9", "what=cpus tenant=a"):
+        assert re.search(change, said), change
+
+
+def many_tenants(letter):
+    return "".join(f'tenant "{letter}{n}" {{ uids = {{ "{2000 + n}" }} }}\n' for n in range(62))
+
+
+def test_a_reload_the_ledger_has_no_room_for_changes_nothing(house):
+    reeved = house.start(conf=many_tenants("a"))
+    clients = [reeved.connect_mtl(house.peer(uid=2000 + n)) for n in range(62)]
+    assert all(client.register() == 0 for client in clients)
+    since = reeved.mark()
+    reeved.conf(many_tenants("b") + "planes = {}\n")
+    reeved.send_signal(signal.SIGHUP)
+    reeved.wait_log(r"not reloaded.*no longer in the config", since)
+    assert os.path.exists(house.path(mtl.PATH)), "the socket of the old config is there"
+    assert reeved.connect_native().call("Status")["planes"] == ["mtl"]
+    assert clients[0].get(80) == 0
+    since = reeved.mark()
+    reeved.sighup(many_tenants("a"))
+    reeved.wait_log(r"reload", since)
 
 
 def test_reload_moves_the_mtl_socket(house):
