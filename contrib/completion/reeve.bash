@@ -16,13 +16,17 @@ _reeve_nics()
 	ls /sys/class/net | grep -x '[[:alnum:]._-]*'
 }
 
-_reeve_value()
+_reeve_value() # OPTION PATH
 {
+	# -t is a tenant where something is listed, else a time
+	case $1$2 in
+	-t*list | -t*events) set -- --tenant ;;
+	esac
 	case $1 in
 	-s | --socket) COMPREPLY=($(compgen -f -- "$cur")) ;;
 	-i | --near) COMPREPLY=($(compgen -W "$(_reeve_nics)" -- "$cur")) ;;
 	--tenant) COMPREPLY=($(compgen -W "$(_reeve_members name tenant list)" -- "$cur")) ;;
-	-N | --node | -c | --cpus | -n | --count | --ttl | -l | --name | --since) ;;
+	-N | --node | -c | --cpus | -n | --count | -t | --ttl | -l | --name | --since) ;;
 	*) return 1 ;;
 	esac
 	return 0
@@ -50,7 +54,7 @@ _reeve()
 		*) path+=" $word" ;;
 		esac
 	done
-	_reeve_value "$prev" && return
+	_reeve_value "$prev" "$path" && return
 	case $path in
 	"") word="status host lease instance tenant events --version" ;;
 	" host") word="--cpus --nics" ;;

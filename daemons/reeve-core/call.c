@@ -13,16 +13,22 @@
 
 enum { STREAMS_PER_UID = 32 };
 
+/* Takes the text; NULL: there was no memory for it, and the connection ends. */
+static void send_or_drop(struct conn *c, char *text, size_t len)
+{
+	if (c->native.oneway && text)
+		free(text);
+	else
+		native_send(c, text, len);
+}
+
 void call_reply(struct conn *c, json_t *parameters)
 {
 	size_t len = 0;
 	char *text = parameters ? varlink_reply_encode(parameters, false, &len) : NULL;
 
 	json_decref(parameters);
-	if (c->native.oneway && text)
-		free(text);
-	else
-		native_send(c, text, len);
+	send_or_drop(c, text, len);
 }
 
 static void call_fail_with(struct conn *c, const char *error, json_t *parameters)
@@ -31,10 +37,7 @@ static void call_fail_with(struct conn *c, const char *error, json_t *parameters
 	char *text = parameters ? varlink_error_encode(error, parameters, &len) : NULL;
 
 	json_decref(parameters);
-	if (c->native.oneway && text)
-		free(text);
-	else
-		native_send(c, text, len);
+	send_or_drop(c, text, len);
 }
 
 /* io.reeve.`name` with one sentence. */

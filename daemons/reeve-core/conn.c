@@ -86,7 +86,7 @@ void conn_accept(struct core *core, const struct pp_accept *m, int fd, int pidfd
 	struct conn *c;
 
 	if (m->conn.slot >= PP_CLIENTS_MAX || core->conns[m->conn.slot])
-		link_lost(core, "reeved used a connection's slot twice");
+		link_lost("reeved used a connection's slot twice");
 	c = conn_new(core, m);
 	if (!c) {
 		turn_away(core, m, fd, pidfd, "out of memory");

@@ -206,7 +206,7 @@ int link_open(struct core *core, struct err *e);
 void link_send(struct core *core, const void *msg);
 /* The answer to PP_CONF: in force, or `r` and why not. */
 void link_ready(struct core *core, uint32_t serial, int r, const struct err *e);
-_Noreturn void link_lost(struct core *core, const char *why);
+_Noreturn void link_lost(const char *why);
 
 /* conn.c */
 void conn_accept(struct core *core, const struct pp_accept *m, int fd, int pidfd);

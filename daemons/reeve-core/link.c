@@ -16,9 +16,8 @@
 
 enum { LINK_FD = 3, START_MS = 5000 };
 
-_Noreturn void link_lost(struct core *core, const char *why)
+_Noreturn void link_lost(const char *why)
 {
-	(void)core;
 	log_say(LOG_ERR, "the core ends", "%s", why);
 	log_flush();
 	_exit(1);
@@ -31,7 +30,7 @@ static void on_writable(struct core *core)
 	if (r == -EAGAIN)
 		return;
 	if (r < 0)
-		link_lost(core, strerror(-r));
+		link_lost(strerror(-r));
 	loop_mod(&core->sock_watch, EPOLLIN);
 }
 
@@ -41,7 +40,7 @@ void link_send(struct core *core, const void *msg)
 	int r = pp_queue_send(&core->queue, core->sock, msg, NULL, 0, &waits);
 
 	if (r < 0)
-		link_lost(core, strerror(-r));
+		link_lost(strerror(-r));
 	if (waits)
 		loop_mod(&core->sock_watch, EPOLLIN | EPOLLOUT);
 }
@@ -73,9 +72,9 @@ static void on_conf(struct core *core, uint32_t serial, int fd)
 	int r;
 
 	if (!c)
-		link_lost(core, "out of memory");
+		link_lost("out of memory");
 	if (map_conf(fd, c, &e) < 0)
-		link_lost(core, e.text);
+		link_lost(e.text);
 	r = policy_apply(core, c, serial, &e);
 	free(c);
 	link_ready(core, serial, r, &e);
@@ -112,7 +111,7 @@ static void handle(struct core *core, const union pp_msg *m, const int *fds, uns
 		on_stop(core);
 		break;
 	default:
-		link_lost(core, "reeved sent a message out of order");
+		link_lost("reeved sent a message out of order");
 	}
 }
 
@@ -134,8 +133,7 @@ static void on_message(struct watch *w, uint32_t events)
 		if (r == -EAGAIN)
 			return;
 		if (r < 0)
-			link_lost(core,
-				  r == -EPIPE ? "reeved is gone" : "reeved is of another version");
+			link_lost(r == -EPIPE ? "reeved is gone" : "reeved is of another version");
 		handle(core, &m, fds, nfds);
 	}
 }
@@ -174,7 +172,9 @@ static int take_hello(struct core *core, const struct pp_hello *m, const int *fd
 	if (mem == MAP_FAILED)
 		return fail(e, errno, "can't map the lease memory: %m");
 	core->hello = *m;
-	return ledger_init(mem, ledger_bytes(), &core->ledger);
+	if (ledger_init(mem, ledger_bytes(), &core->ledger) < 0)
+		return fail(e, EINVAL, "the lease memory can't be used");
+	return 0;
 }
 
 int link_open(struct core *core, struct err *e)

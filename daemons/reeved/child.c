@@ -81,9 +81,8 @@ static _Noreturn void run_child(const struct child_as *how)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (place_fds(how) == 0 && become(how->uid, how->gid) == 0) {
+	if (place_fds(how) == 0 && become(how->uid, how->gid) == 0)
 		execve(how->path, argv, envp);
-	}
 	dprintf(STDERR_FILENO, "can't start %s: %m\n", how->path);
 	_exit(127);
 }

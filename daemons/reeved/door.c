@@ -152,6 +152,28 @@ static void hand_over(struct door *door, int fd)
 	cleanup_fd_p(&pass[1]);
 }
 
+static void on_pause_over(struct watch *w, uint32_t events)
+{
+	struct reeved *d = watch_owner(w, struct reeved, pause_watch);
+
+	(void)events;
+	loop_timer_clear(w->fd);
+	d->paused = false;
+	doors_adjust(d);
+}
+
+static void pause_doors(struct reeved *d)
+{
+	if (!d->pause_watch.loop) {
+		int fd = loop_timer();
+
+		if (fd < 0 || loop_add(d->loop, &d->pause_watch, fd, EPOLLIN, on_pause_over) < 0)
+			return;
+	}
+	loop_timer_set(d->pause_watch.fd, clock_boot_ns() + 100 * NS_PER_MS);
+	d->paused = true;
+}
+
 /* Out of descriptors or memory: listening on would only spin. */
 static void accept_failed(struct reeved *d, int error)
 {
@@ -162,7 +184,7 @@ static void accept_failed(struct reeved *d, int error)
 	if (rate_take(&limit, clock_boot_ns(), 1, 1, NULL))
 		log_say(LOG_WARN, "can't accept a client", "%s; %u are connected", strerror(-error),
 			d->clients.count);
-	doors_pause(d);
+	pause_doors(d);
 }
 
 static void on_connect(struct watch *w, uint32_t events)
@@ -236,26 +258,4 @@ void doors_adjust(struct reeved *d)
 	for (int kind = 0; kind < PP_DOOR_MAX; kind++)
 		if (d->doors[kind].fd >= 0)
 			loop_mod(&d->doors[kind].watch, listening ? EPOLLIN : 0);
-}
-
-static void on_pause_over(struct watch *w, uint32_t events)
-{
-	struct reeved *d = watch_owner(w, struct reeved, pause_watch);
-
-	(void)events;
-	loop_timer_clear(w->fd);
-	d->paused = false;
-	doors_adjust(d);
-}
-
-void doors_pause(struct reeved *d)
-{
-	if (!d->pause_watch.loop) {
-		int fd = loop_timer();
-
-		if (fd < 0 || loop_add(d->loop, &d->pause_watch, fd, EPOLLIN, on_pause_over) < 0)
-			return;
-	}
-	loop_timer_set(d->pause_watch.fd, clock_boot_ns() + 100 * NS_PER_MS);
-	d->paused = true;
 }

@@ -134,9 +134,6 @@ void door_close(struct reeved *d, enum pp_door kind);
 /* Listen or not, as the core's state and the table of clients allow. */
 void doors_adjust(struct reeved *d);
 
-/* Stops listening until the timer or a client's end; for when accept() fails. */
-void doors_pause(struct reeved *d);
-
 /* client.c */
 int clients_init(struct clients *c, uint32_t max);
 bool clients_full(const struct clients *c);

@@ -38,7 +38,7 @@ struct mtl_wire {
 } _packed_;
 
 #define AT(member, offset) \
-	static_assert(offsetof(struct mtl_wire, member) == (offset), #member " is at " #offset)
+	_Static_assert(offsetof(struct mtl_wire, member) == (offset), #member " is at " #offset)
 AT(type, 4);
 AT(body_len, 8);
 AT(reg.pid, 12);
