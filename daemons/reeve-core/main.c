@@ -61,8 +61,8 @@ int main(void)
 		return 1;
 	}
 	record_publish(&core);
-	link_ready(&core, core.conf_serial, 0, &e);
 	enforce_all(&core);
+	link_ready(&core, core.conf_serial, 0, &e);
 	loop_on_idle(core.loop, record_publish, &core);
 	r = loop_run(core.loop);
 	log_flush();

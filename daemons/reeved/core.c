@@ -210,6 +210,8 @@ int core_send_conf(struct reeved *d, const struct conf *c)
 	if (fd < 0)
 		return fd;
 	d->sent_serial++;
+	if (c == &d->conf) /* in force here already */
+		d->conf_serial = d->sent_serial;
 	d->match_cgroups = any_cgroup(c);
 	return core_send(d, &m, &fd, 1);
 }

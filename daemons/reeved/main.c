@@ -282,7 +282,6 @@ void reeved_core_ready(struct reeved *d, const struct pp_ready *m)
 		reload_answer(d, m);
 		return;
 	}
-	d->conf_serial = m->head.serial;
 	first_ready(d);
 }
 
