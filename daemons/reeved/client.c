@@ -46,7 +46,7 @@ static void drop_slot(struct clients *c, uint32_t slot)
 {
 	struct kept *k = &c->kept[slot];
 
-	close(k->fd);
+	discard(k->fd, c->foreign_fds);
 	k->fd = -1;
 	k->next_free = c->free;
 	c->free = slot;

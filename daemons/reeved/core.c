@@ -19,7 +19,7 @@
 #include "base/log.h"
 #include "reeved.h"
 
-enum { RETRY_FIRST_MS = 50, RETRY_MOST_MS = 5000 };
+enum { RETRY_FIRST_MS = 50, RETRY_MOST_MS = 5000, MESSAGE_BATCH = 32 };
 
 bool core_backlog(const struct reeved *d)
 {
@@ -40,7 +40,7 @@ int core_send(struct reeved *d, const void *msg, const int *fds, unsigned nfds)
 	if (r < 0)
 		core_kill(d, strerror(-r));
 	else if (waits)
-		loop_mod(&c->sock_watch, EPOLLIN | EPOLLOUT);
+		loop_mod(&c->sock_watch, EPOLLOUT);
 	return r;
 }
 
@@ -66,22 +66,29 @@ void core_kill(struct reeved *d, const char *why)
 	kill(d->core.pid, SIGKILL);
 }
 
+/*
+ * In turns, and no further while it does not take its answers: a core that is
+ * somebody else's by now gets neither our time nor our memory.
+ */
 static void on_message(struct watch *w, uint32_t events)
 {
 	struct reeved *d = watch_owner(w, struct reeved, core.sock_watch);
 
 	if (events & EPOLLOUT)
 		queue_flush(d);
-	while (d->core.sock >= 0) {
+	for (int i = 0; i < MESSAGE_BATCH && d->core.sock >= 0 && !core_backlog(d); i++) {
 		int fds[FD_PASS_MAX];
 		union pp_msg m;
 		unsigned nfds;
 		int r = pp_recv(d->core.sock, PP_CORE, &m, fds, &nfds);
 
 		if (r == -EAGAIN)
-			return;
-		if (r == -EPIPE) { /* it is about to exit; on_exit() has the rest */
+			break;
+		if (r ==
+		    -EPIPE) { /* about to exit, or to be made to; on_exit_event() has the rest */
 			loop_del(&d->core.sock_watch);
+			if (!d->stopping)
+				kill(d->core.pid, SIGKILL);
 			return;
 		}
 		if (r < 0) {
@@ -91,6 +98,7 @@ static void on_message(struct watch *w, uint32_t events)
 		}
 		ops_handle(d, &m);
 	}
+	loop_mod(&d->core.sock_watch, core_backlog(d) ? EPOLLOUT : EPOLLIN);
 }
 
 static void describe_end(int status, char *buf, size_t size)
@@ -104,6 +112,7 @@ static void describe_end(int status, char *buf, size_t size)
 static void core_forget(struct reeved *d)
 {
 	struct core *c = &d->core;
+	struct err e;
 
 	loop_del(&c->sock_watch);
 	loop_del(&c->exit_watch);
@@ -116,6 +125,8 @@ static void core_forget(struct reeved *d)
 	reload_drop(d, "the core ended meanwhile");
 	clients_drop_all(&d->clients);
 	cgroups_restore(d, true);
+	d->held_planes = 0;
+	planes_adjust(d, &e);
 }
 
 static void retry_later(struct reeved *d)
@@ -185,6 +196,7 @@ static int send_hello(struct reeved *d)
 		.ledger_bytes = PP_LEDGER_BYTES,
 		.max_clients = d->clients.max,
 		.pid = (uint32_t)getpid(),
+		.foreign_fds = d->clients.foreign_fds,
 		.log_format = d->opt.log_format,
 		.log_level = d->opt.log_level,
 		.version_text = REEVE_VERSION,
@@ -244,7 +256,7 @@ static int new_ledger(struct reeved *d, struct err *e)
 static int core_spawn(struct reeved *d, struct err *e)
 {
 	char path[PATH_MAX + 16];
-	_cleanup_fd_ int theirs = -1;
+	_cleanup_fd_ int theirs = -1, log = reeved_open_log();
 	struct core *c = &d->core;
 	int pair[2], r;
 
@@ -258,7 +270,7 @@ static int core_spawn(struct reeved *d, struct err *e)
 						 .gid = d->conf.core_gid,
 						 .in = d->null_fd,
 
-						 .out = d->log_fd,
+						 .out = log,
 						 .err = STDERR_FILENO,
 						 .extra = theirs },
 			     &c->pidfd, e);

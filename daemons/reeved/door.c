@@ -10,8 +10,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -25,8 +27,12 @@
 #include "base/str.h"
 #include "reeved.h"
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16 */
+#endif
+
 /* Connections taken from one socket before the others get their turn. */
-enum { ACCEPT_BATCH = 32, BACKLOG = 4096 };
+enum { ACCEPT_BATCH = 32, BACKLOG = 1024 };
 
 static int make_parent(const char *path, struct err *e)
 {
@@ -101,10 +107,13 @@ static int clear_path(const char *path, struct err *e)
 static int bind_private(int fd, const char *path, char *ret_temp, size_t size, struct err *e)
 {
 	struct sockaddr_un a;
+	uint32_t suffix; /* nobody can stand in the way of a name he can't foresee */
 	mode_t mask;
 	int r;
 
-	if ((size_t)snprintf(ret_temp, size, "%s.%d", path, (int)getpid()) >= sizeof(a.sun_path))
+	if (getrandom(&suffix, sizeof(suffix), 0) != sizeof(suffix))
+		return fail(e, EIO, "no random numbers are to be had");
+	if ((size_t)snprintf(ret_temp, size, "%s.%08x", path, suffix) >= sizeof(a.sun_path))
 		return fail(e, ENAMETOOLONG, "the socket path %s is too long", path);
 	a = address(ret_temp);
 	unlink(ret_temp);
@@ -136,19 +145,29 @@ static int put_in_place(struct door *door, int fd, const char *path, struct err 
 	return 0;
 }
 
+/* Not worth finding out who that was. */
+static bool has_hung_up(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = 0 };
+
+	return poll(&p, 1, 0) == 1;
+}
+
 static void hand_over(struct door *door, int fd)
 {
 	struct reeved *d = door->d;
 	struct pp_accept m = { .head.type = PP_ACCEPT, .door = door->kind };
 	int pass[2] = { fd, -1 };
 
-	if (peer_stamp(fd, d->cgroup_fd, d->match_cgroups, &m.peer, &pass[1]) < 0) {
-		close(fd);
+	if (has_hung_up(fd) ||
+	    peer_stamp(fd, d->cgroup_fd, d->match_cgroups, &m.peer, &pass[1]) < 0) {
+		discard(fd, d->clients.foreign_fds);
 		return;
 	}
 	m.has_pidfd = pass[1] >= 0;
 	m.conn = clients_add(&d->clients, fd);
-	core_send(d, &m, pass, m.has_pidfd ? 2 : 1);
+	if (core_send(d, &m, pass, m.has_pidfd ? 2 : 1) < 0)
+		clients_drop(&d->clients, m.conn);
 	cleanup_fd_p(&pass[1]);
 }
 
@@ -187,13 +206,19 @@ static void accept_failed(struct reeved *d, int error)
 	pause_doors(d);
 }
 
+static bool may_accept(const struct reeved *d)
+{
+	return d->core.ready && !d->stopping && !d->paused && !core_backlog(d) &&
+	       !clients_full(&d->clients);
+}
+
 static void on_connect(struct watch *w, uint32_t events)
 {
 	struct door *door = watch_owner(w, struct door, watch);
 	struct reeved *d = door->d;
 
 	(void)events;
-	for (int i = 0; i < ACCEPT_BATCH && !clients_full(&d->clients) && !core_backlog(d); i++) {
+	for (int i = 0; i < ACCEPT_BATCH && may_accept(d); i++) {
 		int fd = fd_accept(door->fd);
 
 		if (fd < 0) {
@@ -203,6 +228,17 @@ static void on_connect(struct watch *w, uint32_t events)
 		hand_over(door, fd);
 	}
 	doors_adjust(d);
+}
+
+/*
+ * Clients may not pass descriptors: the last one to close a foreign socket is
+ * who waits for it. Linux 6.16; before, discard() has to see to it.
+ */
+static int refuse_descriptors(int listener)
+{
+	int no = 0;
+
+	return setsockopt(listener, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) < 0 ? -errno : 0;
 }
 
 int door_open(struct reeved *d, enum pp_door kind, const char *path, struct err *e)
@@ -220,6 +256,7 @@ int door_open(struct reeved *d, enum pp_door kind, const char *path, struct err 
 	r = clear_path(path, e);
 	if (r < 0)
 		return r;
+	d->clients.foreign_fds = refuse_descriptors(fd) < 0;
 	r = put_in_place(&opened, fd, path, e);
 	if (r < 0)
 		return r;
@@ -252,8 +289,7 @@ void door_close(struct reeved *d, enum pp_door kind)
 
 void doors_adjust(struct reeved *d)
 {
-	bool listening = d->core.ready && !d->stopping && !d->paused && !core_backlog(d) &&
-			 !clients_full(&d->clients);
+	bool listening = may_accept(d);
 
 	for (int kind = 0; kind < PP_DOOR_MAX; kind++)
 		if (d->doors[kind].fd >= 0)

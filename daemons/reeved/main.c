@@ -115,20 +115,18 @@ static void fill_std_fds(void)
 }
 
 /*
- * A description of our own, so that O_NONBLOCK touches nobody else's. Not for a
- * file, which never blocks and whose offset is shared with stderr; a socket
- * can't be opened so, the log sends to it without waiting instead.
+ * A description of its own for each process, so that O_NONBLOCK touches nobody
+ * else's. Not for a file, which never blocks and whose offset is shared with
+ * stderr; a socket can't be opened so, the log sends to it without waiting.
  */
-static void open_log(struct reeved *d)
+int reeved_open_log(void)
 {
 	struct stat st;
-	int fd;
+	int fd = -1;
 
-	if (fstat(STDOUT_FILENO, &st) < 0 || !(S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
-		return;
-	fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd >= 0)
-		d->log_fd = fd;
+	if (fstat(STDOUT_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
+		fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) : fd;
 }
 
 void reeved_setup_log(const struct reeved *d)
@@ -236,7 +234,8 @@ static void on_signal(struct watch *w, uint32_t events)
 	int signo;
 
 	(void)events;
-	while ((signo = loop_signal_next(w->fd)) > 0) {
+	signo = loop_signal_next(w->fd);
+	if (signo > 0) { /* one a turn: others have theirs */
 		if (signo == SIGHUP)
 			reload_start(d);
 		else if (signo == SIGALRM)
@@ -350,7 +349,7 @@ int main(int argc, char **argv)
 	argp_err_exit_status = EXIT_CONFIG;
 	argp_parse(&parser, argc, argv, 0, NULL, &d->opt);
 	fill_std_fds();
-	open_log(d);
+	d->log_fd = reeved_open_log();
 	if (geteuid() != 0) {
 		fail(&e, EPERM, "must be started by root");
 		return give_up(d, EXIT_FAILED, &e);

@@ -6,9 +6,13 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/rate.h"
 #include "base/str.h"
 #include "reeved.h"
+
+enum { COMPLAINTS_BURST = 20 }; /* about the core; it may be anybody's by then */
 
 static void answer(struct reeved *d, const struct pp_head *to, int error, uint32_t value,
 		   const struct err *e)
@@ -25,6 +29,10 @@ static void answer(struct reeved *d, const struct pp_head *to, int error, uint32
 
 static void refused(const char *what, const struct err *e)
 {
+	static struct rate limit;
+
+	if (!rate_take(&limit, clock_boot_ns(), COMPLAINTS_BURST, 1, NULL))
+		return;
 	log_say(LOG_WARN, "the core asked for what the config does not allow", "%s: %s", what,
 		e->text);
 }
@@ -92,7 +100,10 @@ static void on_plane(struct reeved *d, const struct pp_plane *m)
 
 static void on_close(struct reeved *d, const struct pp_close *m)
 {
-	if (!clients_drop(&d->clients, m->conn))
+	static struct rate limit;
+
+	if (!clients_drop(&d->clients, m->conn) &&
+	    rate_take(&limit, clock_boot_ns(), COMPLAINTS_BURST, 1, NULL))
 		log_say(LOG_WARN, "the core closed a connection that is not there", "slot %u",
 			m->conn.slot);
 	doors_adjust(d);

@@ -36,11 +36,13 @@ _Static_assert(sizeof(struct pidfd_info_v0) == 64, "PIDFD_INFO_SIZE_VER0");
 #define PIDFD_GET_INFO_V0    _IOWR(0xff, 11, struct pidfd_info_v0)
 #define PIDFD_INFO_CGROUP_ID UINT64_C(4)
 
+enum { GROUPS_MOST = 65536 }; /* the kernel's NGROUPS_MAX */
+
 /* All or nothing is what the kernel gives, so a long list takes a detour. */
 static void stamp_groups(int sock, struct peer *p)
 {
 	socklen_t len = sizeof(p->groups);
-	_cleanup_free_ uint32_t *all = NULL;
+	static uint32_t all[GROUPS_MOST];
 
 	if (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, p->groups, &len) == 0) {
 		p->ngroups = len / sizeof(p->groups[0]);
@@ -48,8 +50,8 @@ static void stamp_groups(int sock, struct peer *p)
 	}
 	if (errno != ERANGE)
 		return;
-	all = malloc(len);
-	if (!all || getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, all, &len) < 0)
+	len = sizeof(all);
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, all, &len) < 0)
 		return;
 	p->ngroups = PEER_GROUPS_MAX;
 	memcpy(p->groups, all, sizeof(p->groups));

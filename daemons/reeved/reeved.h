@@ -11,6 +11,7 @@
  *   core.c    the core's life: start, messages out, death, restart
  *   door.c    the listening sockets
  *   client.c  the connections that were handed over
+ *   discard.c how they are closed
  *   peer.c    a peer's identity, from the kernel
  *   ops.c     what the core may ask for
  *   cgroups.c the cgroups under a cpuset, and what they had before
@@ -60,8 +61,9 @@ struct clients {
 		uint32_t next_free;
 	} * kept;
 	uint32_t max, count;
-	uint32_t high; /* slots from here on were never used */
-	uint32_t free; /* first of those below `high`; NO_SLOT: none */
+	bool foreign_fds; /* they can pass descriptors: a kernel before 6.16 */
+	uint32_t high;	  /* slots from here on were never used */
+	uint32_t free;	  /* first of those below `high`; NO_SLOT: none */
 };
 
 struct core {
@@ -141,6 +143,10 @@ struct pp_conn clients_add(struct clients *c, int fd); /* takes the fd */
 bool clients_drop(struct clients *c, struct pp_conn conn);
 void clients_drop_all(struct clients *c);
 
+/* discard.c */
+/* Closes a client's socket, and with it whatever the client left unread in it. */
+void discard(int fd, bool foreign_fds);
+
 /* peer.c */
 /*
  * `want_path`: the cgroup's path too, not just its number. *ret_pidfd may be -1
@@ -167,6 +173,7 @@ void reload_answer(struct reeved *d, const struct pp_ready *m);
 void reload_drop(struct reeved *d, const char *why);
 
 /* main.c */
+int reeved_open_log(void);
 void reeved_setup_log(const struct reeved *d);
 void reeved_core_ready(struct reeved *d, const struct pp_ready *m);
 

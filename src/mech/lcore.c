@@ -13,7 +13,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -137,11 +139,29 @@ static int read_lcore(DIR *tasks, const char *tid, uint16_t *ret)
 	return n < 0 ? (int)n : lcore_parse_comm(text, (size_t)n, ret);
 }
 
-static int read_allowed(DIR *tasks, const char *tid, struct cpuset *ret)
+static bool is_real(const char *proc_root)
+{
+	return !strcmp(proc_root, "/proc");
+}
+
+/*
+ * Asked of the kernel, not read from "status": that file is as long as the
+ * process makes it (a line has all its groups) and is made whole for each look.
+ * A tree that only looks like /proc has nothing else to ask.
+ */
+static int read_allowed(DIR *tasks, bool real, const char *tid, struct cpuset *ret)
 {
 	char path[300], text[STATUS_TEXT];
+	struct cpuset set = { 0 };
 	ssize_t n;
 
+	if (real) {
+		n = syscall(SYS_sched_getaffinity, (pid_t)strtol(tid, NULL, 10), sizeof(set), &set);
+		if (n < 0)
+			return -errno;
+		*ret = set;
+		return 0;
+	}
 	snprintf(path, sizeof(path), "%s/status", tid);
 	n = fd_read_file(dirfd(tasks), path, text, sizeof(text));
 	return n < 0 ? (int)n : lcore_parse_allowed(text, ret);
@@ -159,14 +179,14 @@ static int find_thread(const struct lcore_map *map, uint16_t lcore, uint16_t *re
 	return -ENOENT;
 }
 
-static void add_thread(struct lcore_map *map, DIR *tasks, const char *tid)
+static void add_thread(struct lcore_map *map, DIR *tasks, bool real, const char *tid)
 {
 	struct cpuset allowed;
 	uint16_t lcore, known;
 	unsigned cpu;
 
 	if (read_lcore(tasks, tid, &lcore) < 0 || find_thread(map, lcore, &known) == 0 ||
-	    read_allowed(tasks, tid, &allowed) < 0 || cpuset_count(&allowed) != 1)
+	    read_allowed(tasks, real, tid, &allowed) < 0 || cpuset_count(&allowed) != 1)
 		return;
 	cpu = cpuset_next(&allowed, 0);
 	map->thread[map->nthreads].lcore = lcore;
@@ -182,7 +202,7 @@ void lcore_map_read(const char *proc_root, uint32_t pid, struct lcore_map *ret)
 	const char *tid;
 
 	while (tasks && map.nthreads < LCORE_MAP_MAX && (tid = next_task(tasks, &seen)))
-		add_thread(&map, tasks, tid);
+		add_thread(&map, tasks, is_real(proc_root), tid);
 	*ret = map;
 }
 
@@ -196,7 +216,7 @@ static void process_allowed(const char *proc_root, uint32_t pid, const struct cp
 	const char *tid;
 
 	while (tasks && (tid = next_task(tasks, &seen))) {
-		if (read_allowed(tasks, tid, &one) < 0)
+		if (read_allowed(tasks, is_real(proc_root), tid, &one) < 0)
 			continue;
 		cpuset_or(&all, &one);
 		if (cpuset_within(online, &all))

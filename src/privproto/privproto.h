@@ -60,10 +60,12 @@ struct pp_head {
 struct pp_hello {
 	struct pp_head head;
 	uint32_t version;
-	uint32_t conf_size;		/* sizeof(struct conf) */
-	uint64_t ledger_bytes;		/* size of the lease memory */
-	uint32_t max_clients;		/* connections reeved will hand over at most */
-	uint32_t pid;			/* of reeved, for Status */
+	uint32_t conf_size;    /* sizeof(struct conf) */
+	uint64_t ledger_bytes; /* size of the lease memory */
+	uint32_t max_clients;  /* connections reeved will hand over at most */
+	uint32_t pid;	       /* of reeved, for Status */
+	uint32_t foreign_fds;  /* clients can pass descriptors: look before reading */
+	uint32_t pad;
 	uint32_t log_format, log_level; /* the command line's; their _MAX: not said there */
 	char version_text[PP_VERSION_TEXT];
 };

@@ -11,6 +11,7 @@ import re
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -596,6 +597,45 @@ def test_child_that_keeps_the_socket(scene):
     for client in clients:
         with contextlib.suppress(varlink.Closed):
             raise AssertionError(f"not closed: {client.read()}")
+
+
+def lingering():
+    """A TCP socket whose last closer waits for a minute, and its other end."""
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    listener = socket.create_server(("127.0.0.1", 0))
+    sender = socket.create_connection(listener.getsockname())
+    receiver, _ = listener.accept()
+    listener.close()
+    sender.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sender.send(bytes(65536))
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
+    return sender, receiver
+
+
+def test_lingering_socket_makes_nobody_wait(scene):
+    """This kernel can't forbid clients to pass descriptors. One is sent to the
+    core while it reads, one is left unread, so that reeved throws it away."""
+    daemon = scene.daemon("")
+    for unread in (False, True):
+        sender, receiver = lingering()
+        client = scene.client(scene.peer(), mtl.PATH)
+        if unread:
+            stop(daemon.core())
+        socket.send_fds(client.sock, [mtl.heartbeat()], [sender.fileno()])
+        os.close(sender.detach())
+        if unread:
+            client.close()
+            os.kill(daemon.core(), signal.SIGCONT)
+        else:
+            assert client.sock.recv(1) == b"", "who passes a descriptor is shown the door"
+            client.close()
+        begun = time.monotonic()
+        for _ in range(2):
+            assert scene.client(scene.peer(), mtl.PATH).register() == 0
+        assert time.monotonic() - begun < PATIENCE / 2
+        receiver.close()
 
 
 def test_connections_of_one_process(scene):

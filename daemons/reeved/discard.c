@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Closing what a client left behind.
+ *
+ * Where the kernel lets clients pass descriptors, those that nobody received
+ * are closed with the socket, and a foreign socket with SO_LINGER makes its last
+ * closer wait for as long as its owner likes. A process that is killed does not
+ * wait: so a child is made that has the socket too, we close ours, and kill it.
+ */
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "reeved.h"
+
+/* After the shutdown nothing can be added to what is there. */
+static bool has_unread(int fd)
+{
+	int bytes = 0;
+
+	shutdown(fd, SHUT_RDWR);
+	return ioctl(fd, FIONREAD, &bytes) < 0 || bytes;
+}
+
+static _Noreturn void wait_for_the_end(void)
+{
+	for (;;)
+		pause();
+}
+
+void discard(int fd, bool foreign_fds)
+{
+	pid_t pid;
+
+	if (!foreign_fds || !has_unread(fd)) {
+		close(fd);
+		return;
+	}
+	pid = fork();
+	if (pid == 0)
+		wait_for_the_end();
+	if (pid < 0) /* better a descriptor lost than root stopped */
+		return;
+	close(fd);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
