@@ -11,7 +11,8 @@
 
 #include "wire/varlink.h"
 
-enum { STREAMS_PER_UID = 32 };
+/* Each costs time at every event of anybody it may see. */
+enum { STREAMS_PER_UID = 8, STREAMS_PER_TENANT = 32 };
 
 /* Takes the text; NULL: there was no memory for it, and the connection ends. */
 static void send_or_drop(struct conn *c, char *text, size_t len)
@@ -203,16 +204,6 @@ static void on_acquire(struct conn *c, const struct native_request *q)
 	txn_acquire(c, &want, acquired);
 }
 
-static json_t *candidates(struct conn *c, const struct txn_want *want)
-{
-	json_t *list = json_array();
-	unsigned cpu;
-
-	cpuset_for_each(cpu, &c->core->host.present)
-		json_array_append_new(list, cpu_json(c, &want->lcores, cpu));
-	return list;
-}
-
 static void on_explain(struct conn *c, const struct native_request *q)
 {
 	struct lcore_answer a = { 0 };
@@ -231,7 +222,7 @@ static void on_explain(struct conn *c, const struct native_request *q)
 	if (!r)
 		cpuset_format(&a.cpus, cpus, sizeof(cpus));
 	reply = json_pack("{s:b, s:s, s:s, s:o}", "granted", r == 0, "cpus", cpus, "why", a.why,
-			  "candidates", candidates(c, &want));
+			  "candidates", cpus_json(c, &want.lcores));
 	if (reply && r)
 		json_object_set_new(reply, "error", json_string(event_error_name(r)));
 	call_reply(c, reply);
@@ -267,13 +258,20 @@ static void on_release(struct conn *c, const struct native_request *q)
 
 /* --- events ---------------------------------------------------------------- */
 
-static uint32_t streams_of(const struct core *core, uint32_t uid)
+static void start_stream(struct conn *c, uint64_t since)
 {
-	uint32_t n = 0;
+	uint32_t of_uid = 0, of_tenant = 0;
 
-	for (struct conn *c = core->streams; c; c = c->native.next_stream)
-		n += c->peer.uid == uid;
-	return n;
+	for (const struct conn *s = c->core->streams; s; s = s->native.next_stream) {
+		of_uid += s->peer.uid == c->peer.uid;
+		of_tenant += s->tenant == c->tenant;
+	}
+	if (of_uid >= STREAMS_PER_UID)
+		call_fail(c, "Busy", "this uid has as many event streams as it may");
+	else if (of_tenant >= STREAMS_PER_TENANT)
+		call_fail(c, "Busy", "this tenant has as many event streams as it may");
+	else
+		native_stream(c, since);
 }
 
 static void on_events(struct conn *c, const struct native_request *q)
@@ -283,12 +281,11 @@ static void on_events(struct conn *c, const struct native_request *q)
 	struct event ev;
 	uint64_t lost;
 
-	if (q->more && streams_of(c->core, c->peer.uid) >= STREAMS_PER_UID) {
-		call_fail(c, "Busy", "this uid has as many event streams as it may");
+	/* Nobody would read it. */
+	if (q->oneway)
 		return;
-	}
 	if (q->more) {
-		native_stream(c, tenant, q->since);
+		start_stream(c, q->since);
 		return;
 	}
 	if (ledger_next_event(c->core->ledger, tenant, q->since, &ev, &lost) < 0) {

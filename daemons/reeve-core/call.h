@@ -14,6 +14,7 @@ void call_reply(struct conn *c, json_t *parameters);
 call_fn on_describe_host, on_list_leases, on_list_instances, on_list_tenants, on_status;
 
 json_t *lease_json(struct core *core, const struct lease *l);
-json_t *cpu_json(struct conn *c, const struct lcore_want *want, unsigned cpu);
+/* Each CPU of the host, and where it stands for who wants that. */
+json_t *cpus_json(struct conn *c, const struct lcore_want *want);
 
 #endif

@@ -183,15 +183,52 @@ void conns_match_tenants(struct core *core)
 {
 	for (uint32_t slot = 0; slot < PP_CLIENTS_MAX; slot++) {
 		struct conn *c = core->conns[slot];
+		uint32_t tenant;
+		bool admin;
 
 		if (!c)
 			continue;
-		core->tenants[c->tenant].conns--;
+		tenant = c->tenant;
+		admin = c->admin;
+		core->tenants[tenant].conns--;
 		if (!c->instance)
 			match_tenant(c);
 		core->tenants[c->tenant].conns++;
 		c->admin = policy_admin(&core->conf, &c->peer);
+		if (c->door == PP_DOOR_NATIVE)
+			native_match_stream(c, c->tenant != tenant || c->admin != admin ||
+						       core->tenants[tenant].fresh);
 	}
+}
+
+/* How much of what comes next has no descriptor in it; -EBADMSG: it has one. */
+static ssize_t look_ahead(struct conn *c, void *buf, size_t size)
+{
+	struct iovec iov = { .iov_base = buf, .iov_len = size };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n = recvmsg(c->watch.fd, &msg, MSG_DONTWAIT | MSG_PEEK);
+
+	if (n < 0)
+		return -errno;
+	return msg.msg_flags & MSG_CTRUNC ? -EBADMSG : n;
+}
+
+/*
+ * Where clients can pass descriptors, nothing is read that has one: it would be
+ * closed here, and a foreign socket can make its last closer wait.
+ */
+ssize_t conn_read(struct conn *c, void *buf, size_t size)
+{
+	ssize_t n;
+
+	if (c->core->hello.foreign_fds) {
+		n = look_ahead(c, buf, size);
+		if (n <= 0)
+			return n;
+		size = (size_t)n;
+	}
+	n = recv(c->watch.fd, buf, size, MSG_DONTWAIT);
+	return n < 0 ? -errno : n;
 }
 
 int conn_want(struct conn *c, uint32_t events)

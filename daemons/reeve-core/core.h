@@ -153,10 +153,20 @@ struct enforced {
 	struct txn *next;    /* for the one after it */
 };
 
+/* What is done for clients only so often, whoever asks. */
+enum use { USE_LOG_CHANGE, USE_LOG_REFUSAL, USE_LOOK, USE_MAX };
+
+/* How often one uid in one tenant had us do it. */
+struct uid_uses {
+	uint32_t uid, tenant;
+	struct rate rates[USE_MAX];
+};
+
 /* What the config means for one ledger slot, worked out once. */
 struct tenant_rights {
 	uint32_t conf;	/* index into conf.tenants; TENANT_MAX: not in the config */
 	uint32_t conns; /* open connections */
+	bool fresh;	/* until this config the slot was another tenant's */
 	struct rights rights;
 };
 
@@ -178,9 +188,7 @@ struct core {
 
 	struct ledger *ledger;
 	struct watch expiry_watch;
-	uint64_t logged;		/* seq of the last event that was logged */
-	struct rate limits[TENANT_MAX]; /* of log lines */
-	struct rate looks[TENANT_MAX];	/* at processes, see mtl.c */
+	uint64_t logged; /* seq of the last event that was logged */
 
 	struct conn *conns[PP_CLIENTS_MAX]; /* by slot */
 	uint32_t nconns, nprocesses, fd_budget;
@@ -190,6 +198,8 @@ struct core {
 	struct process *idle; /* processes without a connection, newest first */
 	uint32_t nidle;
 	struct share *shares[UID_BUCKETS];
+	struct uid_uses uid_uses[UID_BUCKETS];
+	struct rate tenant_uses[TENANT_MAX][USE_MAX];
 	size_t bytes; /* kept for all clients, see share_charge() */
 
 	struct enforced enforced[TENANT_MAX]; /* by ledger slot */
@@ -217,6 +227,8 @@ void conn_hung_up(struct conn *c);
 void conns_close_all(struct core *core, const char *why);
 void conns_bury(struct core *core);
 void conns_match_tenants(struct core *core);
+/* As recv(2), without waiting: bytes, 0 at the end, or -errno; -EBADMSG: a descriptor came. */
+ssize_t conn_read(struct conn *c, void *buf, size_t size);
 int conn_want(struct conn *c, uint32_t events);
 /* Keeps bytes for later, when the connection is not busy any more. */
 bool conn_stash(struct conn *c, const void *data, size_t len);
@@ -232,6 +244,11 @@ void share_give_back(struct conn *c);
 /* Memory that a client makes us keep. false: its uid has its share; close it then. */
 bool share_charge(struct conn *c, size_t bytes);
 void share_refund(struct conn *c, size_t bytes);
+/*
+ * Once more for the uid and its tenant; false: they had it too often. *ret_held
+ * (may be NULL): how often they were told so since the last true.
+ */
+bool share_use(struct core *core, uint32_t uid, uint32_t tenant, enum use use, uint32_t *ret_held);
 
 /* process.c */
 /* Takes the pidfd; -1 (an old kernel, another pid namespace) leaves c->process NULL. */
@@ -246,8 +263,10 @@ void native_closed(struct conn *c);
 /* A message with its NUL; takes the text. NULL closes: out of memory. */
 void native_send(struct conn *c, char *text, size_t len);
 void native_resume(struct conn *c);
-void native_stream(struct conn *c, uint32_t tenant, uint64_t since);
+void native_stream(struct conn *c, uint64_t since);
 void native_streams_push(struct core *core);
+/* After a new config: a stream shows what its client may see now, or it ends. */
+void native_match_stream(struct conn *c, bool changed);
 
 /* call.c, list.c */
 struct native_request;
@@ -288,7 +307,6 @@ static inline bool may_see(const struct conn *c, uint32_t tenant)
 }
 
 /* record.c */
-enum { LOG_BURST = 200, LOG_PER_S = 20 }; /* lines for each tenant */
 void record_refusal(struct conn *c, const struct res *res, int error, const char *why);
 void record_event(struct core *core, enum event_type type, uint32_t tenant, const char *fmt, ...)
 	_printf_(4, 5);

@@ -30,7 +30,7 @@ json_t *lease_json(struct core *core, const struct lease *l)
 	return native_lease_json(&n);
 }
 
-json_t *cpu_json(struct conn *c, const struct lcore_want *want, unsigned cpu)
+static json_t *cpu_json(struct conn *c, unsigned cpu, enum cpu_state state)
 {
 	struct core *core = c->core;
 	const struct host *h = &core->host;
@@ -43,8 +43,7 @@ json_t *cpu_json(struct conn *c, const struct lcore_want *want, unsigned cpu)
 		.core = h->core[cpu],
 		.node = h->node[cpu],
 		.isolated = cpuset_has(&h->isolated, cpu),
-		.state = cpu_state_name(
-			lcore_state(core->ledger, h, &core->tenants[c->tenant].rights, want, cpu)),
+		.state = cpu_state_name(state),
 	};
 
 	if (ledger_holder(core->ledger, &res, &lease) == 0 && may_see(c, lease.tenant)) {
@@ -54,24 +53,34 @@ json_t *cpu_json(struct conn *c, const struct lcore_want *want, unsigned cpu)
 	return native_cpu_json(&n);
 }
 
+json_t *cpus_json(struct conn *c, const struct lcore_want *want)
+{
+	const struct core *core = c->core;
+	json_t *list = json_array();
+	uint8_t states[CPU_MAX];
+	unsigned cpu;
+
+	lcore_states(core->ledger, &core->host, &core->tenants[c->tenant].rights, want, states);
+	cpuset_for_each(cpu, &core->host.present)
+		json_array_append_new(list, cpu_json(c, cpu, states[cpu]));
+	return list;
+}
+
 void on_describe_host(struct conn *c, const struct native_request *q)
 {
 	const struct lcore_want any = { .count = 1, .node = NODE_NONE, .instance = c->instance };
 	const struct host *h = &c->core->host;
-	json_t *cpus = json_array(), *nics = json_array();
+	json_t *nics = json_array();
 	char leasable[1024];
-	unsigned cpu;
 
 	(void)q;
-	cpuset_for_each(cpu, &h->present)
-		json_array_append_new(cpus, cpu_json(c, &any, cpu));
 	for (uint32_t i = 0; i < h->nnics; i++)
 		json_array_append_new(nics, json_pack("{s:s, s:I, s:i}", "name", h->nics[i].name,
 						      "ifindex", (json_int_t)h->nics[i].ifindex,
 						      "node", (int)h->nics[i].node));
 	cpuset_format(&c->core->tenants[c->tenant].rights.may, leasable, sizeof(leasable));
-	call_reply(c,
-		   json_pack("{s:o, s:o, s:s}", "cpus", cpus, "nics", nics, "leasable", leasable));
+	call_reply(c, json_pack("{s:o, s:o, s:s}", "cpus", cpus_json(c, &any), "nics", nics,
+				"leasable", leasable));
 }
 
 /*

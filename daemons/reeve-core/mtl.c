@@ -26,8 +26,6 @@ enum { READ_FRAMES = 32, MEANINGS_MAX = LCORE_MAP_MAX };
 /* Ids below this may be leased even when the host has no such CPU: RTE_MAX_LCORE. */
 enum { BARE_LCORES = 128 };
 
-enum { LOOKS_BURST = 100, LOOKS_PER_S = 20 };
-
 #define LOOK_AGAIN_NS NS_PER_S
 
 static void feed(struct conn *c, const uint8_t *data, size_t len);
@@ -119,24 +117,44 @@ static bool meaning_add(struct meanings *m, uint16_t lcore, uint16_t cpu)
 	return true;
 }
 
+/* A client gets such lines as often as it connects: they hide no grant. */
+static bool log_lcore(struct conn *c, struct log_line *line, const char *event, uint16_t lcore)
+{
+	uint32_t held;
+
+	if (!share_use(c->core, c->peer.uid, c->tenant, USE_LOG_REFUSAL, &held))
+		return false;
+	log_begin(line, LOG_INFO, event);
+	log_u64(line, "uid", c->peer.uid);
+	log_u64(line, "pid", c->peer.pid);
+	log_u64(line, "lcore", lcore);
+	if (held)
+		log_u64(line, "held_back", held);
+	return true;
+}
+
 static void log_assumed(struct conn *c, uint16_t lcore, uint16_t cpu, enum lcore_how how)
 {
 	struct log_line line;
 
-	if (!rate_take(&c->core->limits[c->tenant], clock_boot_ns(), LOG_BURST, LOG_PER_S, NULL))
+	if (!log_lcore(c, &line, "lcore id resolved", lcore))
 		return;
-	log_begin(&line, LOG_INFO, "lcore id resolved");
-	log_u64(&line, "uid", c->peer.uid);
-	log_u64(&line, "pid", c->peer.pid);
-	log_u64(&line, "lcore", lcore);
 	log_u64(&line, "cpu", cpu);
 	log_str(&line, "assumed", lcore_how_name(how));
 	log_end(&line);
 }
 
+static void log_not_looked_up(struct conn *c, uint16_t lcore)
+{
+	struct log_line line;
+
+	if (log_lcore(c, &line, "lcore id not looked up", lcore))
+		log_end(&line);
+}
+
 /*
  * What the threads of the process show; looked at anew when the last look is a
- * while ago. A look costs many small reads, so a tenant has only so many.
+ * while ago. A look costs many small reads, so a uid has only so many.
  */
 static bool look_at_process(struct conn *c, struct process *p)
 {
@@ -144,7 +162,7 @@ static bool look_at_process(struct conn *c, struct process *p)
 
 	if (p->lcores && now - p->lcores_ns < LOOK_AGAIN_NS)
 		return true;
-	if (!rate_take(&c->core->looks[c->tenant], now, LOOKS_BURST, LOOKS_PER_S, NULL))
+	if (!share_use(c->core, c->peer.uid, c->tenant, USE_LOOK, NULL))
 		return false;
 	if (!p->lcores)
 		p->lcores = malloc(sizeof(*p->lcores));
@@ -156,17 +174,12 @@ static bool look_at_process(struct conn *c, struct process *p)
 	return true;
 }
 
-static uint16_t resolve_anew(struct conn *c, uint16_t lcore)
+static uint16_t resolve_by_process(struct conn *c, struct process *p, uint16_t lcore)
 {
-	struct process *p = c->process && c->process->pid ? c->process : NULL;
-	struct lcore_map none = { .nthreads = 0 };
-	const struct meaning *known;
+	const struct meaning *known = meaning_find(&p->meanings, lcore);
 	enum lcore_how how;
 	uint16_t cpu;
 
-	if (!p || !look_at_process(c, p))
-		return lcore_resolve("/proc", 0, &c->core->host, &none, lcore, &how);
-	known = meaning_find(&p->meanings, lcore);
 	if (known)
 		return known->cpu;
 	cpu = lcore_resolve("/proc", p->pid, &c->core->host, p->lcores, lcore, &how);
@@ -176,19 +189,42 @@ static uint16_t resolve_anew(struct conn *c, uint16_t lcore)
 	return cpu;
 }
 
+/* The instance holds the CPU of that number, and no other id of its means that CPU. */
+static bool holds_by_guess(const struct conn *c, uint16_t lcore)
+{
+	struct res res = { .kind = RES_LCORE, .id = lcore };
+	const struct meanings *m = &c->mtl.meanings;
+	struct lease lease;
+
+	if (ledger_holder(c->core->ledger, &res, &lease) < 0 || lease.instance != c->instance)
+		return false;
+	for (uint16_t i = 0; i < m->n; i++)
+		if (m->all[i].cpu == lcore)
+			return false;
+	return true;
+}
+
 /*
  * The CPU that the client means, as far as anybody can tell. Found out once for
  * each connection: DPDK fixes its lcores at start, and a lease is found again
- * by the id it was asked with.
+ * by the id it was asked with. When there was no look at the process, the number
+ * itself is a guess, good for this lease only.
  */
 static uint16_t resolve(struct conn *c, uint16_t lcore)
 {
 	const struct meaning *known = meaning_find(&c->mtl.meanings, lcore);
+	struct process *p = c->process && c->process->pid ? c->process : NULL;
 	uint16_t cpu;
 
 	if (known)
 		return known->cpu;
-	cpu = resolve_anew(c, lcore);
+	if (holds_by_guess(c, lcore))
+		return lcore;
+	if (p && !look_at_process(c, p)) {
+		log_not_looked_up(c, lcore);
+		return lcore;
+	}
+	cpu = p ? resolve_by_process(c, p, lcore) : lcore;
 	return meaning_add(&c->mtl.meanings, lcore, cpu) ? cpu : lcore;
 }
 
@@ -366,13 +402,13 @@ static void resume(struct conn *c)
 static void read_more(struct conn *c)
 {
 	static uint8_t buf[READ_FRAMES * MTL_FRAME];
-	ssize_t n = recv(c->watch.fd, buf, sizeof(buf), MSG_DONTWAIT);
+	ssize_t n = conn_read(c, buf, sizeof(buf));
 
 	if (n > 0)
 		feed(c, buf, (size_t)n);
-	else if (n == 0)
-		conn_hung_up(c);
-	else if (errno != EAGAIN && errno != EINTR)
+	else if (n == -EBADMSG)
+		conn_close(c, "it passed a descriptor");
+	else if (n != -EAGAIN && n != -EINTR)
 		conn_hung_up(c);
 }
 

@@ -18,8 +18,8 @@
 
 enum {
 	READ_STEP = 2048,
-	STREAM_BATCH = 64, /* events of one stream before others get their turn */
-	CALL_BATCH = 4,	   /* calls of one client, likewise: some list the whole host */
+	STREAM_BATCH = 16, /* events of one stream before others get their turn */
+	CALL_BATCH = 1,	   /* calls of one client, likewise: one may list the whole host */
 };
 
 void native_closed(struct conn *c)
@@ -124,13 +124,18 @@ static void stream_push(struct conn *c)
 		conn_want(c, EPOLLOUT);
 }
 
-void native_stream(struct conn *c, uint32_t tenant, uint64_t since)
+static uint32_t stream_tenant(const struct conn *c)
+{
+	return c->admin ? LEDGER_ALL_TENANTS : c->tenant;
+}
+
+void native_stream(struct conn *c, uint64_t since)
 {
 	struct native_state *n = &c->native;
 	struct core *core = c->core;
 
 	n->streaming = true;
-	n->stream_tenant = tenant;
+	n->stream_tenant = stream_tenant(c);
 	n->since = since;
 	n->next_stream = core->streams;
 	n->prev_stream = &core->streams;
@@ -138,6 +143,17 @@ void native_stream(struct conn *c, uint32_t tenant, uint64_t since)
 		core->streams->native.prev_stream = &n->next_stream;
 	core->streams = c;
 	stream_push(c);
+}
+
+/* Who has an instance keeps it, and its leases: its stream is narrowed instead. */
+void native_match_stream(struct conn *c, bool changed)
+{
+	if (!c->native.streaming || !changed)
+		return;
+	if (c->instance)
+		c->native.stream_tenant = stream_tenant(c);
+	else
+		conn_close(c, "its rights changed");
 }
 
 void native_streams_push(struct core *core)
@@ -229,13 +245,13 @@ static void read_more(struct conn *c)
 		conn_close(c, "its call is too long");
 		return;
 	}
-	got = recv(c->watch.fd, n->in + n->in_len, n->in_size - n->in_len, MSG_DONTWAIT);
+	got = conn_read(c, n->in + n->in_len, n->in_size - n->in_len);
 	if (got > 0) {
 		n->in_len += (size_t)got;
 		take_calls(c);
-		if (!c->dead)
-			drop_room(c);
-	} else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+	} else if (got == -EBADMSG) {
+		conn_close(c, "it passed a descriptor");
+	} else if (got != -EAGAIN && got != -EINTR) {
 		conn_hung_up(c);
 	}
 }
@@ -250,11 +266,19 @@ static uint32_t wanted(const struct conn *c)
 	return next_call(c) ? EPOLLOUT : EPOLLIN;
 }
 
+static void wait_for_more(struct conn *c)
+{
+	if (c->dead)
+		return;
+	drop_room(c);
+	if (!c->native.streaming)
+		conn_want(c, wanted(c));
+}
+
 void native_resume(struct conn *c)
 {
 	take_calls(c);
-	if (!c->dead && !c->native.streaming)
-		conn_want(c, wanted(c));
+	wait_for_more(c);
 }
 
 void native_events(struct conn *c, uint32_t events)
@@ -271,6 +295,5 @@ void native_events(struct conn *c, uint32_t events)
 	take_calls(c);
 	if (may_go_on(c) && events & EPOLLIN && !next_call(c))
 		read_more(c);
-	if (!c->dead && !c->native.streaming)
-		conn_want(c, wanted(c));
+	wait_for_more(c);
 }

@@ -169,6 +169,19 @@ void policy_work_out_rights(struct core *core)
 	}
 }
 
+/* By name: a slot that nobody needs any more is given to another tenant. */
+static void find_fresh_slots(struct core *core, const struct conf *next)
+{
+	for (uint32_t slot = 0; slot < TENANT_MAX; slot++)
+		core->tenants[slot].fresh = false;
+	for (uint32_t i = 0; i < next->ntenants; i++) {
+		struct tenant_rights *t = &core->tenants[core->slots[i]];
+
+		t->fresh = t->conf < core->conf.ntenants &&
+			   strcmp(core->conf.tenants[t->conf].name, next->tenants[i].name) != 0;
+	}
+}
+
 static int probe_host(struct core *core, bool first, struct err *e)
 {
 	int r;
@@ -197,6 +210,7 @@ int policy_apply(struct core *core, const struct conf *c, uint32_t serial, struc
 		  conf_log_level(c, core->hello.log_level));
 	if (!first)
 		log_diff(&core->conf, c);
+	find_fresh_slots(core, c);
 	core->conf = *c;
 	core->conf_serial = serial;
 	policy_work_out_rights(core);

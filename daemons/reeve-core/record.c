@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The ledger records every decision as an event; the log and the streams are
- * two readers of those. A tenant that makes many is logged at a limited rate of
- * its own: what was held back is counted, and nobody else's lines suffer.
+ * two readers of those. A uid that makes many is logged at a limited rate of its
+ * own: what was held back is counted, and nobody else's lines suffer.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,6 +23,8 @@ const char *tenant_name(const struct core *core, uint32_t tenant, char buf[stati
 	return buf;
 }
 
+static void log_new(struct core *core, uint64_t last);
+
 void record_refusal(struct conn *c, const struct res *res, int error, const char *why)
 {
 	struct event ev = {
@@ -38,6 +40,9 @@ void record_refusal(struct conn *c, const struct res *res, int error, const char
 
 	str_copy(ev.why, sizeof(ev.why), why);
 	ledger_event(c->core->ledger, &ev);
+	/* One batch can make more of them than the ledger keeps, and push out a grant. */
+	if (ev.seq > c->core->logged + LEDGER_EVENTS / 2)
+		log_new(c->core, ev.seq);
 }
 
 void record_event(struct core *core, enum event_type type, uint32_t tenant, const char *fmt, ...)
@@ -104,7 +109,14 @@ static void log_event(struct core *core, const struct event *ev, uint32_t held)
 	log_end(&line);
 }
 
-static void log_new(struct core *core, uint64_t last, uint64_t now)
+static bool may_log(struct core *core, const struct event *ev, uint32_t *ret_held)
+{
+	enum use use = ev->type == EVENT_REFUSE ? USE_LOG_REFUSAL : USE_LOG_CHANGE;
+
+	return share_use(core, ev->uid, ev->tenant % TENANT_MAX, use, ret_held);
+}
+
+static void log_new(struct core *core, uint64_t last)
 {
 	struct event ev;
 	uint64_t lost;
@@ -117,8 +129,7 @@ static void log_new(struct core *core, uint64_t last, uint64_t now)
 		if (lost)
 			log_say(LOG_WARN, "decisions went by unlogged", "%llu of a busy tenant",
 				(unsigned long long)lost);
-		if (rate_take(&core->limits[ev.tenant % TENANT_MAX], now, LOG_BURST, LOG_PER_S,
-			      &held))
+		if (may_log(core, &ev, &held))
 			log_event(core, &ev, held);
 	}
 }
@@ -130,7 +141,7 @@ void record_publish(void *arg)
 
 	ledger_totals(core->ledger, &totals);
 	if (totals.last_seq != core->logged) {
-		log_new(core, totals.last_seq, clock_boot_ns());
+		log_new(core, totals.last_seq);
 		native_streams_push(core);
 	}
 	log_flush();

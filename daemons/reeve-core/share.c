@@ -7,10 +7,15 @@
  *
  * Memory for what clients make us keep is shared out in the same way, with a
  * factor of one.
+ *
+ * What costs time or room in the log is shared out as so many a second, for each
+ * uid and, above that, for each tenant. These numbers outlive the connections:
+ * else a uid would have all of it again each time it connects.
  */
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "base/clock.h"
 #include "core.h"
 
 enum {
@@ -114,4 +119,61 @@ void share_refund(struct conn *c, size_t bytes)
 {
 	c->core->bytes -= bytes;
 	c->share->bytes -= bytes;
+}
+
+/* --- so many a second ------------------------------------------------------- */
+
+struct pace {
+	uint32_t burst, per_s;
+};
+
+/*
+ * What changes who holds what is logged apart from refusals, of which a client
+ * can make as many as it likes: they hide nothing.
+ */
+static const struct pace uid_pace[USE_MAX] = {
+	[USE_LOG_CHANGE] = { 200, 20 },
+	[USE_LOG_REFUSAL] = { 200, 20 },
+	[USE_LOOK] = { 50, 5 },
+};
+
+static const struct pace tenant_pace[USE_MAX] = {
+	[USE_LOG_CHANGE] = { 1000, 100 },
+	[USE_LOG_REFUSAL] = { 1000, 100 },
+	[USE_LOOK] = { 200, 40 },
+};
+
+static bool take(struct rate *r, const struct pace *p, uint32_t *ret_held)
+{
+	return rate_take(r, clock_boot_ns(), p->burst, p->per_s, ret_held);
+}
+
+/* Two that share a place drive each other out; the tenant's rates still bound both. */
+static struct uid_uses *uses_of(struct core *core, uint32_t uid, uint32_t tenant)
+{
+	struct uid_uses *u = &core->uid_uses[(uid + 61 * tenant) % UID_BUCKETS];
+
+	if (u->uid == uid && u->tenant == tenant)
+		return u;
+	for (uint32_t use = 0; use < USE_MAX; use++)
+		core->tenant_uses[u->tenant][use].held += u->rates[use].held;
+	*u = (struct uid_uses){ .uid = uid, .tenant = tenant };
+	return u;
+}
+
+bool share_use(struct core *core, uint32_t uid, uint32_t tenant, enum use use, uint32_t *ret_held)
+{
+	struct uid_uses *u = uses_of(core, uid, tenant);
+	struct rate *all = &core->tenant_uses[tenant][use];
+	uint32_t held = 0, held_all = 0;
+
+	if (!take(&u->rates[use], &uid_pace[use], &held))
+		return false;
+	if (!take(all, &tenant_pace[use], &held_all)) {
+		all->held += held;
+		return false;
+	}
+	if (ret_held)
+		*ret_held = held + held_all;
+	return true;
 }

@@ -12,18 +12,20 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of one core: who holds a CPU of it. */
+/* Of one core: who has a CPU of it. */
 enum {
 	CORE_MINE = 1,
 	CORE_OTHER = 2,	      /* another instance */
 	CORE_OTHER_WHOLE = 4, /* another instance, and it does not share */
+	CORE_RESERVED = 8,    /* another tenant may come for it at any time */
+	CORE_HELD = CORE_MINE | CORE_OTHER,
 };
 
 struct survey {
 	const struct host *host;
 	const struct rights *rights;
 	const struct lcore_want *want;
-	uint8_t state[CPU_MAX]; /* enum cpu_state, of present CPUs */
+	uint8_t state[CPU_MAX]; /* enum cpu_state */
 	uint8_t core[CPU_MAX];	/* CORE_*, by core number */
 	uint32_t count[CPU_STATE_MAX];
 };
@@ -86,12 +88,20 @@ static uint8_t holder_bits(const struct ledger *l, unsigned cpu, ledger_id insta
 	return lease.whole_core ? CORE_OTHER | CORE_OTHER_WHOLE : CORE_OTHER;
 }
 
+static uint8_t core_bits(const struct ledger *l, const struct rights *rights, unsigned cpu,
+			 ledger_id instance)
+{
+	uint8_t bits = holder_bits(l, cpu, instance);
+
+	return cpuset_has(&rights->reserved, cpu) ? bits | CORE_RESERVED : bits;
+}
+
 static enum cpu_state judge(const struct host *host, const struct rights *rights,
 			    const struct lcore_want *want, unsigned cpu, uint8_t core)
 {
 	if (core & CORE_OTHER_WHOLE || (want->whole_core && core & CORE_OTHER))
 		return CPU_SIBLING;
-	if (cpuset_has(&rights->reserved, cpu))
+	if (cpuset_has(&rights->reserved, cpu) || (want->whole_core && core & CORE_RESERVED))
 		return CPU_RESERVED;
 	if (cpuset_has(&rights->never, cpu))
 		return CPU_NEVER;
@@ -112,7 +122,7 @@ enum cpu_state lcore_state(const struct ledger *l, const struct host *host,
 		return CPU_LEASED;
 	cpuset_for_each(other, &host->present)
 		if (core_of(host, other) == core_of(host, cpu))
-			core |= holder_bits(l, other, want->instance);
+			core |= core_bits(l, rights, other, want->instance);
 	return judge(host, rights, want, cpu, core);
 }
 
@@ -127,11 +137,12 @@ static void survey_take(struct survey *s, const struct ledger *l)
 	struct cpuset held = { 0 };
 	unsigned cpu;
 
+	memset(s->state, CPU_OFFLINE, sizeof(s->state));
 	cpuset_for_each(cpu, &s->host->present) {
-		uint8_t bits = holder_bits(l, cpu, s->want->instance);
+		uint8_t bits = core_bits(l, s->rights, cpu, s->want->instance);
 
 		s->core[core_of(s->host, cpu)] |= bits;
-		if (bits)
+		if (bits & CORE_HELD)
 			cpuset_add(&held, cpu);
 	}
 	cpuset_for_each(cpu, &s->host->present) {
@@ -145,6 +156,15 @@ static void survey_take(struct survey *s, const struct ledger *l)
 	}
 }
 
+void lcore_states(const struct ledger *l, const struct host *host, const struct rights *rights,
+		  const struct lcore_want *want, uint8_t ret[static CPU_MAX])
+{
+	struct survey s = { .host = host, .rights = rights, .want = want };
+
+	survey_take(&s, l);
+	memcpy(ret, s.state, sizeof(s.state));
+}
+
 static void say_node(struct lcore_answer *a, const struct lcore_want *want)
 {
 	if (want->node != NODE_NONE)
@@ -152,11 +172,6 @@ static void say_node(struct lcore_answer *a, const struct lcore_want *want)
 }
 
 /* --- exactly these ------------------------------------------------------- */
-
-static enum cpu_state exact_state(const struct survey *s, unsigned cpu)
-{
-	return cpuset_has(&s->host->present, cpu) ? s->state[cpu] : CPU_OFFLINE;
-}
 
 static int state_error(enum cpu_state state)
 {
@@ -173,6 +188,13 @@ static int state_error(enum cpu_state state)
 	}
 }
 
+static const char *in_the_way(const struct survey *s, unsigned cpu)
+{
+	if (s->state[cpu] == CPU_RESERVED && !cpuset_has(&s->rights->reserved, cpu))
+		return "shares a core with one reserved for another tenant";
+	return state_one[s->state[cpu]];
+}
+
 static void refuse_exact(const struct survey *s, unsigned first, struct lcore_answer *a)
 {
 	uint32_t others = 0;
@@ -180,9 +202,9 @@ static void refuse_exact(const struct survey *s, unsigned first, struct lcore_an
 
 	for (cpu = cpuset_next(&s->want->exact, first + 1); cpu < CPU_MAX;
 	     cpu = cpuset_next(&s->want->exact, cpu + 1))
-		others += exact_state(s, cpu) != CPU_FREE;
-	a->error = state_error(exact_state(s, first));
-	say(a, "CPU %u %s", first, state_one[exact_state(s, first)]);
+		others += s->state[cpu] != CPU_FREE;
+	a->error = state_error(s->state[first]);
+	say(a, "CPU %u %s", first, in_the_way(s, first));
 	if (others)
 		say(a, "; %" PRIu32 " more of the %u wanted %s not free", others,
 		    cpuset_count(&s->want->exact), others == 1 ? "is" : "are");
@@ -193,7 +215,7 @@ static bool pick_exact(const struct survey *s, struct lcore_answer *a)
 	unsigned cpu;
 
 	cpuset_for_each(cpu, &s->want->exact) {
-		if (exact_state(s, cpu) != CPU_FREE) {
+		if (s->state[cpu] != CPU_FREE) {
 			refuse_exact(s, cpu, a);
 			return false;
 		}
@@ -220,7 +242,7 @@ static unsigned rank(const struct survey *s, unsigned cpu)
 		r += 4;
 	if (!cpuset_has(&s->host->isolated, cpu))
 		r += 2;
-	if (s->core[core_of(s->host, cpu)])
+	if (s->core[core_of(s->host, cpu)] & CORE_HELD)
 		r += 1;
 	return r;
 }
@@ -235,8 +257,8 @@ static uint32_t pick(const struct survey *s, uint32_t left, struct cpuset *cores
 		cpuset_for_each(cpu, &s->rights->may) {
 			if (!left)
 				return 0;
-			if (exact_state(s, cpu) != CPU_FREE || !on_node(s, cpu) ||
-			    rank(s, cpu) != r || cpuset_has(cpus, cpu))
+			if (s->state[cpu] != CPU_FREE || !on_node(s, cpu) || rank(s, cpu) != r ||
+			    cpuset_has(cpus, cpu))
 				continue;
 			if (cores && cpuset_has(cores, core_of(s->host, cpu)))
 				continue;

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Bad input and bad neighbours. Each gets an answer or a clean close and changes
 nothing for anybody else."""
+import contextlib
 import os
 import random
+import re
 import resource
+import signal
 import socket
 import struct
 import time
@@ -237,16 +240,58 @@ def test_the_native_lease_ends_with_the_process_too(reeved, house, bystander):
         assert time.monotonic() - killed < A_SECOND
 
 
-def test_descriptors_a_client_sends_are_closed(reeved, house, bystander):
+def test_descriptors_a_client_sends_do_no_harm(reeved, house, bystander):
+    """A kernel that can refuse them does; else the connection ends."""
     core = reeved.core_pid()
     before = len(os.listdir(f"/proc/{core}/fd"))
-    client = reeved.connect_mtl()
     null = os.open("/dev/null", os.O_RDONLY)
     for _ in range(50):
-        socket.send_fds(client.sock, [mtl.heartbeat()], [null] * 50)
-        client.reply()
+        client = reeved.connect_mtl()
+        try:
+            socket.send_fds(client.sock, [mtl.heartbeat()], [null] * 50)
+        except PermissionError:
+            assert client.register() == 0, "the connection stays"
+        else:
+            assert client.sock.recv(1) == b""
+        client.close()
     os.close(null)
-    assert len(os.listdir(f"/proc/{core}/fd")) <= before + 2
+    mtl.poll_until(lambda: len(os.listdir(f"/proc/{core}/fd")) <= before + 2, "all are gone")
+
+
+def lingering():
+    """A TCP socket whose last closer would wait for a minute, and its other end."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    sender = socket.create_connection(listener.getsockname())
+    receiver, _ = listener.accept()
+    listener.close()
+    sender.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sender.send(bytes(65536))
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
+    return sender, receiver
+
+
+def test_a_socket_that_lingers_makes_nobody_wait(reeved):
+    """Passed, it is closed by whoever throws it away; there may be no way to pass it."""
+    for stopped in (False, True):
+        sender, receiver = lingering()
+        core = reeved.core_pid()
+        client = reeved.connect_mtl()
+        if stopped:  # then it is unread when the client has gone
+            os.kill(core, signal.SIGSTOP)
+        try:
+            socket.send_fds(client.sock, [mtl.heartbeat()], [sender.fileno()])
+        except PermissionError:
+            receiver.close()  # or we would be the one who waits
+        os.close(sender.detach())
+        client.close()
+        os.kill(core, signal.SIGCONT)
+        begun = time.monotonic()
+        assert reeved.connect_mtl().register() == 0
+        assert reeved.connect_mtl().register() == 0
+        assert time.monotonic() - begun < 5
+        receiver.close()
 
 
 def test_full_disk(house):
@@ -289,6 +334,48 @@ def test_refusals_do_not_flood_the_log(reeved, bystander):
         assert client.get(65535) == -1
     before = len(reeved.log())
     assert before < 1000, "a client can fill the disk with log lines"
+
+
+def test_refusals_hide_no_decision(reeved, house):
+    """Neither a grant of who makes them, nor a line of another uid in the same tenant."""
+    loud, other = (reeved.connect_mtl(house.peer(uid=uid, gid=uid)) for uid in (1001, 1002))
+    loud.register()
+    for _ in range(100):
+        loud.send(mtl.get_lcore(65535) * 32)
+        assert [loud.reply() for _ in range(32)] == [(mtl.RESPONSE, -1)] * 32
+    other.register()
+    assert other.get(65535) == -1
+    assert other.get(80) == 0
+    reeved.wait_log(r"refuse .*uid=1002\b")
+    reeved.wait_log(r"grant .*uid=1002\b")
+    assert loud.get(81) == 0
+    reeved.wait_log(r"grant .*uid=1001\b")
+    refused = [line for line in reeved.log() if re.search(r"refuse .*uid=1001\b", line)]
+    assert len(refused) < 1000
+
+
+def test_looks_of_one_uid_are_its_own(reeved, house, cpus):
+    """One uid has its processes looked at until it may not; another's still are."""
+    if len(cpus) < 2:
+        pytest.skip("needs two CPUs")
+    clients = []
+
+    def told():
+        client = reeved.connect_mtl(house.peer(uid=1001, gid=1001, cpus={cpus[-1]}))
+        clients.append(client)
+        client.register()
+        client.get(0)
+        return any("not looked up" in line for line in reeved.log())
+
+    mtl.poll_until(told, "one look too many")
+    line = reeved.wait_log("lcore id not looked up")
+    assert "uid=1001" in line and "pid=" in line and "lcore=0" in line
+    other = reeved.connect_mtl(house.peer(uid=1002, gid=1002, cpus={cpus[-1]}))
+    other.register()
+    other.get(0)
+    reeved.wait_log(rf"lcore id resolved .*uid=1002\b.* cpu={cpus[-1]}\b")
+    guesses = [client for client in clients if client.put(0) == 0]
+    assert guesses, "a lease by a guess is found again"
 
 
 def test_one_uid_can_not_take_all_connections(house):

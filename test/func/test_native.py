@@ -26,6 +26,9 @@ tenant "beta" {{
 }}
 """
 
+ADMINS = 'admin-group = "daemon"'
+OWN_TENANT = 'tenant "alpha" { uids = { "1001" } }'
+
 
 @pytest.fixture
 def native(reeved):
@@ -345,6 +348,75 @@ def test_overwritten_events_are_counted(reeved, native):
             assert [client.get(80), client.put(80)] == [0, 0]
     first = native.call("Events", since=0)
     assert first["lost"] > 0 and first["event"]["seq"] > 1
+
+
+@pytest.mark.parametrize("conf", [ADMINS, OWN_TENANT])
+def test_a_reload_that_takes_rights_away_ends_the_stream(house, conf):
+    reeved = house.start(conf=conf)
+    client = reeved.connect_native(house.peer(uid=1001, gid=1))
+    other = client_of(reeved, 1002)
+    assert client.refused("Acquire", kind="lcore", cpus="1023").short == "NoSuchResource"
+    assert other.refused("Acquire", kind="lcore", cpus="1023").short == "NoSuchResource"
+    client.stream()
+    other.stream()
+    client.reply(), other.reply()
+    reeved.sighup(conf="")
+    with pytest.raises(varlink.Closed):
+        while True:
+            client.reply()
+    third = client_of(reeved, 1003)
+    third.refused("Acquire", kind="lcore", cpus="1023")
+    other.wait_event(lambda e: e["uid"] == 1003)
+
+
+def test_a_reload_narrows_the_stream_of_who_holds_a_lease(house):
+    reeved = house.start(conf=f"{ADMINS}\n{OWN_TENANT}")
+    client = reeved.connect_native(house.peer(uid=1001, gid=1))
+    assert client.call("Status")["admin"]
+    lease = client.acquire(1)[0][0]
+    client.stream(since=client.call("Status")["seq"] - 1)
+    assert client.reply()["event"]["type"] == "grant"
+    reeved.sighup(conf=OWN_TENANT)
+    with reeved.connect_native() as root:
+        root.refused("Acquire", kind="lcore", cpus="1023")
+        client_of(reeved, 1001).refused("Acquire", kind="lcore", cpus="1023")
+        assert client.reply()["event"]["tenant"] == "alpha"
+        assert [held["lease"] for held in root.leases()] == [lease]
+
+
+def streaming(reeved, uid):
+    """A client with a stream that is under way; Busy is raised."""
+    client = client_of(reeved, uid)
+    client.stream()
+    client.reply()
+    return client
+
+
+def test_streams_are_few(reeved):
+    client_of(reeved, 1000).refused("Acquire", kind="lcore", cpus="1023")
+    streams = [streaming(reeved, 1000 + i // 8) for i in range(8)]
+    with pytest.raises(VarlinkError, match="Busy.*uid"):
+        streaming(reeved, 1000)
+    streams += [streaming(reeved, 1001 + i // 8) for i in range(24)]
+    with pytest.raises(VarlinkError, match="Busy.*tenant"):
+        streaming(reeved, 1004)
+    with reeved.connect_native() as root:
+        root.stream()
+        root.reply()
+
+    def room():
+        try:
+            return streaming(reeved, 1004)
+        except VarlinkError:
+            return None
+
+    streams.pop().close()
+    poll_until(room, "a stream that ended leaves room for another")
+
+
+def test_a_stream_that_nobody_wants_answers_to(native):
+    native.send("Events", {"since": 0}, more=True, oneway=True)
+    assert "seq" in native.call("Status")
 
 
 # --- planes --------------------------------------------------------------------

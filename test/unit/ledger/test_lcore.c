@@ -142,6 +142,109 @@ static void siblings_depend_on_who_asks(void **state)
 	assert_int_equal(lcore_state(l, &host, &rights, &want, 3), CPU_FREE);
 }
 
+/* To have its whole core would lock the tenant out for whom its sibling is kept. */
+static void a_whole_core_is_not_free_when_a_part_is_kept(void **state)
+{
+	struct ledger *l = *state;
+	struct lcore_want want = any(1);
+
+	keep_for_others(1);
+	assert_int_equal(lcore_state(l, &host, &rights, &want, 0), CPU_FREE);
+	want.whole_core = true;
+	assert_int_equal(lcore_state(l, &host, &rights, &want, 0), CPU_RESERVED);
+	assert_int_equal(lcore_state(l, &host, &rights, &want, 2), CPU_FREE);
+	cpuset_add(&rights.never, 0);
+	assert_int_equal(lcore_state(l, &host, &rights, &want, 0), CPU_RESERVED);
+	hold(l, fixture_instance(l, slot[1]), 1, false);
+	assert_int_equal(lcore_state(l, &host, &rights, &want, 0), CPU_SIBLING);
+	cpuset_del(&host.present, 3);
+	cpuset_add(&rights.reserved, 3); /* nobody can come for what is not there */
+	assert_int_equal(lcore_state(l, &host, &rights, &want, 2), CPU_FREE);
+}
+
+static void put_somewhere(struct rights *r, unsigned cpu)
+{
+	switch (rand() % 8) {
+	case 0:
+		cpuset_add(&r->reserved, cpu);
+		break;
+	case 1:
+		cpuset_add(&r->never, cpu);
+		break;
+	case 2:
+		break;
+	case 3:
+		cpuset_add(&r->own, cpu);
+		cpuset_add(&r->may, cpu);
+		break;
+	default:
+		cpuset_add(&r->may, cpu);
+	}
+}
+
+static void use_random_host(unsigned ncpus, unsigned threads, enum numbering numbering)
+{
+	use_host(ncpus, 1, threads, numbering);
+	memset(&rights, 0, sizeof(rights));
+	for (unsigned cpu = 0; cpu < ncpus; cpu++) {
+		put_somewhere(&rights, cpu);
+		if (rand() % 8 == 0)
+			cpuset_del(&host.online, cpu);
+		if (rand() % 8 == 0)
+			cpuset_del(&host.present, cpu);
+		if (rand() % 16 == 0)
+			host.core[cpu] = UINT16_MAX;
+	}
+}
+
+static void assert_states_agree(const struct ledger *l, const struct lcore_want *want)
+{
+	uint8_t states[CPU_MAX];
+
+	memset(states, 0xff, sizeof(states));
+	lcore_states(l, &host, &rights, want, states);
+	for (unsigned cpu = 0; cpu < CPU_MAX; cpu++)
+		assert_int_equal(states[cpu], lcore_state(l, &host, &rights, want, cpu));
+}
+
+static void one_pass_finds_the_same_states(void **state)
+{
+	static const struct {
+		unsigned ncpus, threads;
+		enum numbering numbering;
+	} hosts[] = { { 1, 1, SIBLINGS_NEXT },
+		      { 16, 2, SIBLINGS_NEXT },
+		      { 64, 2, SIBLINGS_HALF },
+		      { 96, 4, SIBLINGS_NEXT },
+		      { 60, 1, SIBLINGS_HALF } };
+
+	srand(11);
+	for (unsigned round = 0; round < 200; round++) {
+		unsigned n = hosts[round % 5].ncpus;
+		struct ledger *l = *state;
+		struct lcore_want want = any(1);
+		ledger_id in[3];
+
+		use_random_host(n, hosts[round % 5].threads, hosts[round % 5].numbering);
+		for (unsigned i = 0; i < 3; i++)
+			in[i] = fixture_instance(l, slot[i % 2]);
+		for (unsigned i = 0; i < n / 3; i++) {
+			struct lease_want lease = fixture_want(in[i % 3], RES_LCORE,
+							       (unsigned)rand() % n);
+			ledger_id id;
+
+			lease.whole_core = rand() % 2;
+			ledger_reserve(l, &host, &lease, &id,
+				       NULL); /* refused or not, either will do */
+		}
+		want.instance = round % 4 < 3 ? in[round % 4] : 0;
+		want.whole_core = rand() % 2;
+		assert_states_agree(l, &want);
+		for (unsigned i = 0; i < 3; i++)
+			assert_int_equal(ledger_instance_end(l, in[i], 0, ""), 0);
+	}
+}
+
 /* What lcore_state() calls free is what ledger_reserve() grants, on any host. */
 static void free_means_that_reserve_agrees(void **state)
 {
@@ -230,6 +333,27 @@ static void whole_core_takes_one_of_each_core(void **state)
 	want = any(3);
 	want.whole_core = true;
 	assert_granted(l, &want, "0-2", "CPUs 0-2 are free, with the whole of their cores");
+}
+
+static void whole_core_leaves_out_cores_kept_for_others(void **state)
+{
+	struct ledger *l = *state;
+	struct lcore_want want = any(1);
+
+	keep_for_others(1);
+	keep_for_others(2);
+	assert_granted(l, &want, "0", "CPU 0 is free");
+	want.whole_core = true;
+	assert_granted(l, &want, "4", "CPU 4 is free, with the whole of its core");
+	want.count = 12;
+	lcore_choose(l, &host, slot[0], &rights, &want, &answer);
+	assert_int_equal(answer.error, 0);
+	want.count = 13;
+	assert_refused(l, &want, ENOSPC,
+		       "12 of 13 wanted CPUs are free (4 reserved for another tenant)");
+	want.whole_core = false;
+	want.count = 14;
+	assert_granted(l, &want, "0,3-15", "CPUs 0,3-15 are free");
 }
 
 static void whole_core_counts_the_instances_own_cores(void **state)
@@ -331,6 +455,16 @@ static void exact_sets_are_refused_for_the_first_in_the_way(void **state)
 	keep_for_others(6);
 	want = exactly("6");
 	assert_refused(l, &want, EACCES, "CPU 6 is reserved for another tenant");
+	want = exactly("7");
+	assert_granted(l, &want, "7", "CPU 7 is free");
+	want.whole_core = true;
+	assert_refused(l, &want, EACCES,
+		       "CPU 7 shares a core with one reserved for another tenant");
+	want = exactly("6-7");
+	want.whole_core = true;
+	assert_refused(l, &want, EACCES,
+		       "CPU 6 is reserved for another tenant; "
+		       "1 more of the 2 wanted is not free");
 	cpuset_add(&rights.never, 7);
 	want = exactly("7");
 	assert_refused(l, &want, EACCES, "CPU 7 is never leased");
@@ -444,10 +578,13 @@ int main(void)
 		LCORE_TEST(each_state_is_found),
 		LCORE_TEST(unknown_cpus_are_offline),
 		LCORE_TEST(siblings_depend_on_who_asks),
+		LCORE_TEST(a_whole_core_is_not_free_when_a_part_is_kept),
+		LCORE_TEST(one_pass_finds_the_same_states),
 		LCORE_TEST(free_means_that_reserve_agrees),
 		LCORE_TEST(the_lowest_numbers_first),
 		LCORE_TEST(own_then_isolated_then_quiet_cores),
 		LCORE_TEST(whole_core_takes_one_of_each_core),
+		LCORE_TEST(whole_core_leaves_out_cores_kept_for_others),
 		LCORE_TEST(whole_core_counts_the_instances_own_cores),
 		LCORE_TEST(too_few_says_what_stands_in_the_way),
 		LCORE_TEST(too_many_for_the_host),
