@@ -210,7 +210,7 @@ static ssize_t look_ahead(struct conn *c, void *buf, size_t size)
 
 	if (n < 0)
 		return -errno;
-	return msg.msg_flags & MSG_CTRUNC ? -EBADMSG : n;
+	return (msg.msg_flags & MSG_CTRUNC) ? -EBADMSG : n;
 }
 
 /*

@@ -72,16 +72,19 @@ static void diff_quota(const struct tenant_conf *a, const struct tenant_conf *b)
 	}
 }
 
+/* "1000,2000-2010"; what does not fit is cut. */
 static const char *ranges_text(const struct id_range *r, uint32_t n, char buf[static 128])
 {
-	size_t used = 0;
+	char one[32];
 
 	str_copy(buf, 128, n ? "" : "none");
-	for (uint32_t i = 0; i < n && used < 128; i++)
-		used += (size_t)snprintf(buf + used, 128 - used,
-					 r[i].first == r[i].last ? "%s%" PRIu32
-								 : "%s%" PRIu32 "-%" PRIu32,
-					 i ? "," : "", r[i].first, r[i].last);
+	for (uint32_t i = 0; i < n; i++) {
+		snprintf(one, sizeof(one), "%s%" PRIu32, i ? "," : "", r[i].first);
+		str_append(buf, 128, one);
+		snprintf(one, sizeof(one), "-%" PRIu32, r[i].last);
+		if (r[i].last != r[i].first)
+			str_append(buf, 128, one);
+	}
 	return buf;
 }
 
@@ -124,10 +127,12 @@ static const char *gid_text(uint32_t gid, char buf[static 16])
 
 static void diff_planes(const char *what, uint32_t a, uint32_t b)
 {
-	for (uint32_t plane = 0; plane < PLANE_MAX; plane++)
-		if ((a ^ b) & 1U << plane)
-			log_change(what, NULL, a & 1U << plane ? plane_name(plane) : "none",
-				   b & 1U << plane ? plane_name(plane) : "none");
+	for (uint32_t plane = 0; plane < PLANE_MAX; plane++) {
+		bool was = a & 1U << plane, is = b & 1U << plane;
+
+		diff_text(what, NULL, was ? plane_name(plane) : "none",
+			  is ? plane_name(plane) : "none");
+	}
 }
 
 static void log_diff(const struct conf *a, const struct conf *b)

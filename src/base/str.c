@@ -18,6 +18,13 @@ bool str_copy(char *to, size_t size, const char *from)
 	return fits;
 }
 
+bool str_append(char *to, size_t size, const char *from)
+{
+	size_t used = strnlen(to, size);
+
+	return str_copy(to + used, size - used, from);
+}
+
 static bool plain(unsigned char c)
 {
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';

@@ -10,6 +10,9 @@
 /* Copies at most size - 1 bytes; true when all of `from` fitted. */
 bool str_copy(char *to, size_t size, const char *from);
 
+/* The same behind what is in `to` already, of which `size` is the whole room. */
+bool str_append(char *to, size_t size, const char *from);
+
 /*
  * Makes `len` foreign bytes fit to stand in one log line: printable ASCII
  * stays, everything else (quotes and backslashes too) becomes \xNN. Stops at

@@ -40,6 +40,20 @@ static void copy_leaves_the_rest_alone(void **state)
 	assert_int_equal(buf[0], 'a');
 }
 
+static void append_goes_on_where_the_text_ends(void **state)
+{
+	char buf[6] = "ab";
+
+	(void)state;
+	assert_true(str_append(buf, sizeof(buf), "cd"));
+	assert_string_equal(buf, "abcd");
+	assert_false(str_append(buf, sizeof(buf), "ef"));
+	assert_string_equal(buf, "abcde");
+	assert_false(str_append(buf, sizeof(buf), "g"));
+	assert_string_equal(buf, "abcde");
+	assert_true(str_append(buf, sizeof(buf), ""));
+}
+
 static void escape_of_every_byte(void **state)
 {
 	(void)state;
@@ -191,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(copy_says_whether_it_fitted),
 		cmocka_unit_test(copy_leaves_the_rest_alone),
+		cmocka_unit_test(append_goes_on_where_the_text_ends),
 		cmocka_unit_test(escape_of_every_byte),
 		cmocka_unit_test(escape_loses_nothing),
 		cmocka_unit_test(escape_stops_at_nul),
