@@ -49,6 +49,11 @@ static int locate(struct err *e, int line, int r)
 	return fail(e, -r, "reeve.conf:%d: %s", line, plain.text);
 }
 
+static bool is_empty_list(const char *text)
+{
+	return !strcmp(text, CONF_EMPTY_LIST);
+}
+
 /*
  * Called for each value. libconfuse has already dropped an earlier assignment
  * of the same key; a first value for a key seen before gives it away.
@@ -60,6 +65,10 @@ static int value_parse(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *resul
 
 	if (opt->nvalues == 1 && opt->flags & OPT_SEEN) {
 		cfg_error(cfg, "'%s' is set twice", opt->name);
+		return -1;
+	}
+	if (is_empty_list(text) && !(opt->flags & CFGF_LIST)) {
+		cfg_error(cfg, "'%s' is no list", opt->name);
 		return -1;
 	}
 	if (opt->nvalues > TENANT_RANGES_MAX) {
@@ -76,12 +85,12 @@ static int value_parse(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *resul
 	return 0;
 }
 
-/* Before thousands of them are kept; the exact count is tenant_begin()'s. */
-static int tenant_parsed(cfg_t *cfg, cfg_opt_t *opt)
+/* Before thousands of them are kept; the exact count is tenant_begin()'s and nic_begin()'s. */
+static int section_parsed(cfg_t *cfg, cfg_opt_t *opt)
 {
 	if (opt->nvalues <= TENANT_MAX)
 		return 0;
-	cfg_error(cfg, "there are more than %d tenants", TENANT_MAX);
+	cfg_error(cfg, "there are more than %d %ss", TENANT_MAX, opt->name);
 	return -1;
 }
 
@@ -106,8 +115,9 @@ static void append(cfg_opt_t *opts, unsigned *n, cfg_opt_t opt)
 
 static cfg_t *grammar(void)
 {
-	cfg_opt_t top[KEYS_MAX + 4], log[KEYS_MAX], mtl[KEYS_MAX], tenant[KEYS_MAX + 2],
-		quota[KEYS_MAX];
+	const cfg_flag_t many = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
+	cfg_opt_t top[KEYS_MAX + 4], log[KEYS_MAX], mtl[KEYS_MAX], nic[KEYS_MAX],
+		tenant[KEYS_MAX + 2], quota[KEYS_MAX];
 	struct key kinds[RES_KIND_MAX + 1];
 	unsigned n;
 	cfg_t *cfg;
@@ -116,17 +126,19 @@ static cfg_t *grammar(void)
 	options(kinds, quota);
 	options(log_keys, log);
 	options(mtl_keys, mtl);
+	options(nic_keys, nic);
 	n = options(tenant_keys, tenant);
 	append(tenant, &n, (cfg_opt_t)CFG_SEC("quota", quota, CFGF_NONE));
 	n = options(top_keys, top);
 	append(top, &n, (cfg_opt_t)CFG_SEC("log", log, CFGF_NONE));
 	append(top, &n, (cfg_opt_t)CFG_SEC("mtl", mtl, CFGF_NONE));
-	append(top, &n,
-	       (cfg_opt_t)CFG_SEC("tenant", tenant, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES));
+	append(top, &n, (cfg_opt_t)CFG_SEC("nic", nic, many));
+	append(top, &n, (cfg_opt_t)CFG_SEC("tenant", tenant, many));
 	cfg = cfg_init(top, CFGF_NONE); /* copies all of it */
 	if (cfg) {
 		cfg_set_error_function(cfg, note_error);
-		cfg_set_validate_func(cfg, "tenant", tenant_parsed);
+		cfg_set_validate_func(cfg, "nic", section_parsed);
+		cfg_set_validate_func(cfg, "tenant", section_parsed);
 	}
 	return cfg;
 }
@@ -137,6 +149,13 @@ static void cfg_free_p(cfg_t **cfg)
 		cfg_free(*cfg);
 }
 
+static int set_key(struct build *b, const struct key *key, const char *text, struct err *e)
+{
+	if (!is_empty_list(text))
+		return key->set(b, key->arg, text, e);
+	return key->none ? key->none(b, e) : 0;
+}
+
 static int set_keys(struct build *b, cfg_t *section, const struct key *keys, struct err *e)
 {
 	for (; keys->name; keys++) {
@@ -144,13 +163,20 @@ static int set_keys(struct build *b, cfg_t *section, const struct key *keys, str
 
 		for (unsigned i = 0; i < n; i++) {
 			const struct value *v = cfg_getnptr(section, keys->name, i);
-			int r = keys->set(b, keys->arg, v->text, e);
+			int r = set_key(b, keys, v->text, e);
 
 			if (r < 0)
 				return locate(e, v->line, r);
 		}
 	}
 	return 0;
+}
+
+static int set_nic_section(struct build *b, cfg_t *section, struct err *e)
+{
+	int r = nic_begin(b, cfg_title(section), e);
+
+	return r < 0 ? locate(e, section->line, r) : set_keys(b, section, nic_keys, e);
 }
 
 static int set_tenant(struct build *b, cfg_t *section, struct err *e)
@@ -173,24 +199,18 @@ static int set_tenant(struct build *b, cfg_t *section, struct err *e)
 	return r < 0 ? locate(e, section->line, r) : 0;
 }
 
-/* `planes = {}` means none, and only this flag tells it from no such line. */
-static bool assigned(cfg_t *cfg, const char *key)
-{
-	return cfg_getopt(cfg, key)->flags & CFGF_MODIFIED;
-}
-
 static int set_all(struct build *b, cfg_t *cfg, struct err *e)
 {
-	unsigned ntenants = cfg_size(cfg, "tenant");
+	unsigned nnics = cfg_size(cfg, "nic"), ntenants = cfg_size(cfg, "tenant");
 	int r;
 
-	if (assigned(cfg, "planes"))
-		b->c->planes = 0;
 	r = set_keys(b, cfg, top_keys, e);
 	if (!r)
 		r = set_keys(b, cfg_getsec(cfg, "log"), log_keys, e);
 	if (!r)
 		r = set_keys(b, cfg_getsec(cfg, "mtl"), mtl_keys, e);
+	for (unsigned i = 0; i < nnics && !r; i++)
+		r = set_nic_section(b, cfg_getnsec(cfg, "nic", i), e);
 	for (unsigned i = 0; i < ntenants && !r; i++)
 		r = set_tenant(b, cfg_getnsec(cfg, "tenant", i), e);
 	return r;

@@ -18,11 +18,18 @@ static int check(const struct build *b, enum tenant_rule rule, struct err *e)
 	return conf_check_tenant(b->c, b->tenant, rule, e);
 }
 
-/* A text too long fills the field without a NUL, which is what the rules refuse. */
-static void put_text(char *to, size_t size, const char *from)
+void put_text(char *to, size_t size, const char *from)
 {
 	memset(to, 0, size);
 	memcpy(to, from, strnlen(from, size));
+}
+
+int parse_bool(const char *key, const char *text, bool *ret, struct err *e)
+{
+	if (strcmp(text, "true") && strcmp(text, "false"))
+		return fail(e, EINVAL, "%s is true or false, not \"%s\"", key, text);
+	*ret = text[0] == 't';
+	return 0;
 }
 
 /* --- names --------------------------------------------------------------- */
@@ -105,7 +112,14 @@ static int set_plane(struct build *b, int arg, const char *text, struct err *e)
 	if (plane < 0)
 		return fail(e, EINVAL, "there is no plane \"%s\"", text);
 	b->named |= 1U << plane;
-	b->c->planes |= 1U << plane;
+	b->c->planes = b->named;
+	return 0;
+}
+
+static int no_planes(struct build *b, struct err *e)
+{
+	(void)e;
+	b->c->planes = 0;
 	return 0;
 }
 
@@ -113,11 +127,11 @@ static int set_plane(struct build *b, int arg, const char *text, struct err *e)
 static int set_closed(struct build *b, int plane, const char *text, struct err *e)
 {
 	uint32_t bit = 1U << plane;
+	bool closed = false;
+	int r = parse_bool("closed", text, &closed, e);
 
-	if (!strcmp(text, "false"))
-		return 0;
-	if (strcmp(text, "true"))
-		return fail(e, EINVAL, "closed is true or false, not \"%s\"", text);
+	if (r < 0 || !closed)
+		return r;
 	if (b->named & bit)
 		return fail(e, EINVAL, "plane \"%s\" is closed for good here but named in `planes`",
 			    plane_name((uint32_t)plane));
@@ -372,7 +386,9 @@ const struct key top_keys[] = {
 	{ "cpus", false, false, set_cpus },
 	{ "never", false, true, set_cpus },
 	{ "admin-group", false, 0, set_admin_group },
-	{ "planes", true, 0, set_plane },
+	/* What an empty list means differs from what no line means. */
+	{ "planes", true, 0, set_plane, no_planes },
+	{ "nics", true, 0, set_nic, no_nics },
 	{ NULL },
 };
 
@@ -388,14 +404,15 @@ const struct key mtl_keys[] = {
 	{ NULL },
 };
 
-/* `cgroup` stands before `enforce`, which needs one. */
 const struct key tenant_keys[] = {
 	{ "uids", true, RULE_UIDS, set_ids },
 	{ "users", true, RULE_UIDS, set_user },
 	{ "gids", true, RULE_GIDS, set_ids },
 	{ "groups", true, RULE_GIDS, set_group },
 	{ "cgroup", false, 0, set_cgroup },
+	{ "nics", true, 0, set_tenant_nic, no_tenant_nics },
 	{ "cpus", false, 0, set_tenant_cpus },
+	/* Behind `cgroup`, since it needs one. */
 	{ "enforce", false, 0, set_enforce },
 	{ "time-limit", false, 0, set_time_limit },
 	{ NULL },

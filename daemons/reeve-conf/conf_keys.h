@@ -15,6 +15,7 @@ struct build {
 	struct conf *c;
 	const struct conf_names *names;
 	uint32_t tenant; /* the one whose keys are being set */
+	uint32_t nic;	 /* likewise */
 	uint32_t named;	 /* bit per plane: `planes` names it */
 };
 
@@ -23,12 +24,14 @@ struct key {
 	bool list;
 	int arg; /* for `set`, where one function serves several keys */
 	int (*set)(struct build *b, int arg, const char *text, struct err *e);
+	int (*none)(struct build *b, struct err *e); /* an empty list; NULL: that says nothing */
 };
 
 /* Each ends in a key without a name. Keys are set in this order, whatever the file's. */
 extern const struct key top_keys[];
 extern const struct key log_keys[];
 extern const struct key mtl_keys[];
+extern const struct key nic_keys[];
 extern const struct key tenant_keys[];
 
 /* The keys of `quota`: the names of the resource kinds. */
@@ -40,5 +43,18 @@ int build_begin(struct build *b, struct err *e);
 /* Makes `title` the tenant that tenant_keys set, then: whether it makes sense as a whole. */
 int tenant_begin(struct build *b, const char *title, struct err *e);
 int tenant_end(const struct build *b, struct err *e);
+
+/* Makes `title` the NIC, or the pattern, that nic_keys set. */
+int nic_begin(struct build *b, const char *title, struct err *e);
+
+/* --- for the files behind this header ---------------------------------------- */
+
+/* A text too long fills the field without a NUL, which is what the rules refuse. */
+void put_text(char *to, size_t size, const char *from);
+int parse_bool(const char *key, const char *text, bool *ret, struct err *e);
+int set_nic(struct build *b, int arg, const char *text, struct err *e);
+int no_nics(struct build *b, struct err *e);
+int set_tenant_nic(struct build *b, int arg, const char *text, struct err *e);
+int no_tenant_nics(struct build *b, struct err *e);
 
 #endif

@@ -14,6 +14,8 @@ struct scan {
 	int line;
 	int opened[DEPTH_MAX]; /* the lines of the braces we are in */
 	int depth;
+	char last;  /* outside comments, and no blank */
+	char *list; /* in `out`: the brace after the last "=", if one stood there */
 	struct err *e;
 };
 
@@ -36,6 +38,8 @@ static void skip(struct scan *s)
 static void keep(struct scan *s)
 {
 	*s->out = *s->at;
+	if (!isspace(peek(s)))
+		s->last = *s->at;
 	skip(s);
 }
 
@@ -109,15 +113,26 @@ static int scan_string(struct scan *s)
 }
 
 /* What libconfuse says of braces is good enough but for the one that stays open. */
-static int count_brace(struct scan *s)
+static int scan_open(struct scan *s)
 {
-	if (peek(s) == '}') {
-		s->depth -= s->depth > 0;
-		return 0;
-	}
 	if (s->depth == DEPTH_MAX)
 		return bad(s, "braces are nested too deeply");
 	s->opened[s->depth++] = s->line;
+	s->list = s->last == '=' ? s->out : NULL;
+	keep(s);
+	return 0;
+}
+
+static int scan_close(struct scan *s)
+{
+	s->depth -= s->depth > 0;
+	if (s->list && s->last == '{') {
+		*s->list = CONF_EMPTY_LIST[0];
+		s->last = CONF_EMPTY_LIST[0];
+		skip(s);
+	} else {
+		keep(s);
+	}
 	return 0;
 }
 
@@ -125,13 +140,12 @@ static int count_brace(struct scan *s)
 static int scan_plain(struct scan *s)
 {
 	unsigned char c = peek(s);
-	int r;
 
-	if (c == '{' || c == '}') {
-		r = count_brace(s);
-		if (r < 0)
-			return r;
-	} else if (c == '\n') {
+	if (c == '{')
+		return scan_open(s);
+	if (c == '}')
+		return scan_close(s);
+	if (c == '\n') {
 		s->line++;
 	} else if ((control(c) && c != '\r') || c >= 0x80) {
 		return bad_byte(s);

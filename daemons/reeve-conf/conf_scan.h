@@ -5,6 +5,9 @@
  * it is read: bytes that are no text, "${VARIABLE}", escapes (one of them is a
  * NUL), a key path with "|", characters outside every token, a string or
  * brace that is never closed. Comments come out as blanks, lines stay lines.
+ *
+ * An empty list comes out as a value that no file can contain: of "{}" itself
+ * libconfuse keeps neither the line nor that it stood there.
  */
 #ifndef REEVE_CONF_SCAN_H
 #define REEVE_CONF_SCAN_H
@@ -12,6 +15,8 @@
 #include <stddef.h>
 
 #include "base/err.h"
+
+#define CONF_EMPTY_LIST "\x01"
 
 /* *ret: `len` bytes and a NUL, malloc'ed. -EINVAL with "reeve.conf:LINE: ...". */
 int conf_scan(const char *text, size_t len, char **ret, struct err *e);

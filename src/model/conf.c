@@ -228,6 +228,11 @@ static int check_cgroup(const struct conf *c, uint32_t i, struct err *e)
 	return 0;
 }
 
+static int check_tenant_nics(const struct conf *c, uint32_t i, struct err *e)
+{
+	return nic_patterns_check(c->tenants[i].nics, c->tenants[i].nnics, TENANT_NICS_MAX, e);
+}
+
 /* The first CPU of `want` that breaks a rule decides the sentence. */
 static int check_tenant_cpus(const struct conf *c, uint32_t i, struct err *e)
 {
@@ -279,13 +284,10 @@ static int check_time_limit(const struct conf *c, uint32_t i, struct err *e)
 int conf_check_tenant(const struct conf *c, uint32_t tenant, enum tenant_rule rule, struct err *e)
 {
 	static int (*const rules[])(const struct conf *, uint32_t, struct err *) = {
-		[RULE_NAME] = check_name,
-		[RULE_UIDS] = check_uids,
-		[RULE_GIDS] = check_gids,
-		[RULE_CGROUP] = check_cgroup,
-		[RULE_CPUS] = check_tenant_cpus,
-		[RULE_ENFORCE] = check_enforce,
-		[RULE_TIME_LIMIT] = check_time_limit,
+		[RULE_NAME] = check_name,	 [RULE_UIDS] = check_uids,
+		[RULE_GIDS] = check_gids,	 [RULE_CGROUP] = check_cgroup,
+		[RULE_NICS] = check_tenant_nics, [RULE_CPUS] = check_tenant_cpus,
+		[RULE_ENFORCE] = check_enforce,	 [RULE_TIME_LIMIT] = check_time_limit,
 	};
 	_Static_assert(ARRAY_SIZE(rules) == RULE_MAX, "a check for each rule");
 
@@ -332,6 +334,18 @@ static int check_core_ids(const struct conf *c, struct err *e)
 	return 0;
 }
 
+static int check_nic_confs(const struct conf *c, struct err *e)
+{
+	int r = 0;
+
+	if (c->nnic_confs > CONF_NICS_MAX)
+		return fail(e, EBADMSG, "the configuration has %" PRIu32 " sections about NICs",
+			    c->nnic_confs);
+	for (uint32_t i = 0; i < c->nnic_confs && !r; i++)
+		r = conf_check_nic(c, i, e);
+	return r;
+}
+
 static int check_built_in(const struct conf *c, uint32_t i, const char *name, struct err *e)
 {
 	const struct tenant_conf *t = &c->tenants[i];
@@ -354,7 +368,8 @@ static int check_built_ins(const struct conf *c, struct err *e)
 int conf_check(const struct conf *c, struct err *e)
 {
 	static int (*const checks[])(const struct conf *, struct err *) = {
-		check_head, check_core_ids, conf_check_mtl_path, conf_check_cpus, check_built_ins,
+		check_head,	 check_core_ids,  conf_check_mtl_path, conf_check_cpus,
+		conf_check_nics, check_nic_confs, check_built_ins,
 	};
 	int r = 0;
 

@@ -8,11 +8,13 @@
 #ifndef REEVE_MODEL_CONF_H
 #define REEVE_MODEL_CONF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cpuset.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "model/nic.h"
 #include "model/peer.h"
 #include "model/res.h"
 
@@ -20,9 +22,11 @@ enum {
 	TENANT_MAX = 64,
 	TENANT_NAME_MAX = 32,
 	TENANT_RANGES_MAX = 32,
-	CONF_PATH_MAX = 108, /* sun_path */
+	CONF_PATH_MAX = 108,  /* sun_path */
+	CONF_NICS_MAX = 32,   /* `nic` sections, and patterns in a list of NICs */
+	TENANT_NICS_MAX = 16, /* patterns in a tenant's list */
 	CONF_MAGIC = 0x72656376,
-	CONF_VERSION = 1,
+	CONF_VERSION = 2,
 
 	/* Always there: everybody no other tenant matches, and root with the admins. */
 	TENANT_DEFAULT = 0,
@@ -54,6 +58,21 @@ struct id_range {
 	uint32_t first, last; /* both belong to it */
 };
 
+/* A NIC's name, or its beginning followed by one "*"; "*" alone is every NIC. */
+struct nic_pattern {
+	char text[NIC_NAME_MAX];
+};
+
+/* What the config says of the NICs that `name` matches; the first section that does counts. */
+struct nic_conf {
+	struct nic_pattern name;
+	uint32_t form;		/* enum nic_want_form but EITHER */
+	uint32_t mode;		/* enum nic_want_mode */
+	uint32_t channels;	/* set while in use, put back afterwards; 0: left as they are */
+	uint32_t system_queues; /* queues 0 .. n-1 are never leased */
+	uint32_t soft_flows;	/* 0 or 1: XDP stands in for flow rules that the NIC lacks */
+};
+
 struct tenant_conf {
 	char name[TENANT_NAME_MAX];
 	uint32_t nuids, ngids;
@@ -62,6 +81,8 @@ struct tenant_conf {
 	char cgroup[PEER_CGROUP_MAX]; /* "" or an absolute cgroup v2 path without a final "/" */
 	struct cpuset cpus;	      /* kept for this tenant alone */
 	struct quota quota;
+	uint32_t nnics; /* 0: every NIC that reeve may use */
+	struct nic_pattern nics[TENANT_NICS_MAX];
 	uint32_t enforce;	/* enum enforce; above ADVISORY only with a cgroup */
 	uint64_t time_limit_ns; /* longest lease; 0: none */
 };
@@ -77,7 +98,11 @@ struct conf {
 	uint32_t admin_gid; /* CONF_NO_GID: no such group on this host */
 	uint32_t pad;
 	char mtl_path[CONF_PATH_MAX];
-	uint32_t pad2;
+	uint32_t no_nics; /* 1: reeve uses no NIC at all (an empty list in the file) */
+	uint32_t nnics;	  /* 0: reeve may use every NIC but loopback */
+	struct nic_pattern nics[CONF_NICS_MAX];
+	uint32_t nnic_confs;
+	struct nic_conf nic_confs[CONF_NICS_MAX];
 	struct cpuset cpus;  /* what reeve may lease; CPUs the host lacks do no harm */
 	struct cpuset never; /* taken out of it again */
 	struct tenant_conf tenants[TENANT_MAX];
@@ -102,6 +127,7 @@ enum tenant_rule {
 	RULE_UIDS,   /* in order, and none an earlier tenant has */
 	RULE_GIDS,   /* likewise */
 	RULE_CGROUP, /* a clean path, and not an earlier tenant's */
+	RULE_NICS,   /* sound patterns */
 	RULE_CPUS,   /* leasable, and kept for no other tenant */
 	RULE_ENFORCE,
 	RULE_TIME_LIMIT,
@@ -112,6 +138,24 @@ enum tenant_rule {
 int conf_check_tenant(const struct conf *c, uint32_t tenant, enum tenant_rule rule, struct err *e);
 int conf_check_mtl_path(const struct conf *c, struct err *e);
 int conf_check_cpus(const struct conf *c, struct err *e);
+int conf_check_nics(const struct conf *c, struct err *e);
+/* One `nic` section by number. */
+int conf_check_nic(const struct conf *c, uint32_t nic, struct err *e);
+
+/* Whether there are at most `max` of them, all sound. 0 or -EINVAL. */
+int nic_patterns_check(const struct nic_pattern *list, uint32_t n, uint32_t max, struct err *e);
+/* Both are sound: the pattern was checked, the name is an interface's. */
+bool nic_pattern_matches(const struct nic_pattern *p, const char *name);
+/* Whether reeve may use the NIC at all. Loopback is the caller's to refuse. */
+bool conf_may_use_nic(const struct conf *c, const char *name);
+/* Whether the tenant may: that, its own list, and a quota of `xdp` above 0. */
+bool conf_tenant_may_use_nic(const struct conf *c, uint32_t tenant, const char *name);
+/* How many tenants may; 0 to c->ntenants. */
+uint32_t conf_nic_tenants(const struct conf *c, const char *name);
+/* auto, auto, 0, one system queue, no soft flows; a section says what differs. */
+extern const struct nic_conf nic_conf_defaults;
+/* What stands in the file, or the defaults. */
+const struct nic_conf *conf_nic(const struct conf *c, const char *name);
 
 /* The CPUs kept for tenants other than this one. */
 void conf_reserved(const struct conf *c, uint32_t tenant, struct cpuset *ret);

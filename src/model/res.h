@@ -20,8 +20,13 @@ enum res_kind {
 
 /*
  * One resource. `scope` is the ifindex for queue, flow, UDP port and XDP, the
- * device for a QP, and 0 for the rest; `id` is the CPU number, queue, rule
- * location, port and so on. Two leases conflict when all three are equal.
+ * device for a QP, and 0 for the rest; `id` is the CPU number, queue and so on.
+ * Two leases conflict when all three are equal. Several instances may be on one
+ * interface and wait for the same UDP port, each on queues of its own: their
+ * number in the ledger ("owner") is a part of what these leases are over.
+ *   xdp       owner: the instance uses reeve's program on that interface
+ *   udp_port  owner << 16 | port
+ *   flow      RES_FLOW_SOFT | number, or the location of the NIC's rule
  */
 struct res {
 	uint32_t kind;
@@ -30,6 +35,30 @@ struct res {
 };
 
 _Static_assert(sizeof(struct res) == 16, "struct res stands in the ledger's memory");
+
+#define RES_FLOW_SOFT (UINT64_C(1) << 32)
+
+static inline struct res res_xdp(uint32_t ifindex, uint32_t owner)
+{
+	return (struct res){ .kind = RES_XDP, .scope = ifindex, .id = owner };
+}
+
+static inline struct res res_udp_port(uint32_t ifindex, uint32_t owner, uint16_t port)
+{
+	return (struct res){ .kind = RES_UDP_PORT,
+			     .scope = ifindex,
+			     .id = (uint64_t)owner << 16 | port };
+}
+
+static inline struct res res_queue(uint32_t ifindex, uint32_t queue)
+{
+	return (struct res){ .kind = RES_QUEUE, .scope = ifindex, .id = queue };
+}
+
+static inline struct res res_flow(uint32_t ifindex, uint64_t id)
+{
+	return (struct res){ .kind = RES_FLOW, .scope = ifindex, .id = id };
+}
 
 #define QUOTA_NONE UINT32_MAX /* no limit */
 
@@ -42,7 +71,10 @@ const char *res_kind_name(uint32_t kind);
 /* -ENOENT for a name that is no kind. */
 int res_kind_parse(const char *name);
 
-/* "lcore 5", "queue 3 of if 2". Returns the length. */
+/*
+ * "lcore 5", "queue 3 of if 2", "udp_port 5000 of if 2", "xdp of if 2", "flow 7 of
+ * if 2", "soft flow 7 of if 2". Returns the length.
+ */
 size_t res_format(const struct res *res, char *buf, size_t size);
 
 #endif

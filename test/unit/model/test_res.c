@@ -51,6 +51,36 @@ static void test_format(void **state)
 	assert_string_equal(buf, "? 1");
 }
 
+static void format_is(struct res res, const char *text)
+{
+	char buf[64];
+
+	assert_int_equal(res_format(&res, buf, sizeof(buf)), strlen(text));
+	assert_string_equal(buf, text);
+}
+
+/* The owner's number is for the ledger, not for people. */
+static void test_format_on_an_interface(void **state)
+{
+	(void)state;
+	format_is(res_xdp(2, 77), "xdp of if 2");
+	format_is(res_udp_port(2, 77, 5000), "udp_port 5000 of if 2");
+	format_is(res_udp_port(UINT32_MAX, 99999, 65535), "udp_port 65535 of if 4294967295");
+	format_is(res_flow(2, 7), "flow 7 of if 2");
+	format_is(res_flow(2, RES_FLOW_SOFT | 7), "soft flow 7 of if 2");
+	format_is(res_flow(2, RES_FLOW_SOFT | UINT32_MAX), "soft flow 4294967295 of if 2");
+	format_is(res_queue(2, 0), "queue 0 of if 2");
+}
+
+/* Two owners may wait for the same port on the same interface: two resources. */
+static void test_the_owner_is_a_part_of_it(void **state)
+{
+	(void)state;
+	assert_int_equal(res_udp_port(2, 1, 5000).id, 1 << 16 | 5000);
+	assert_int_not_equal(res_udp_port(2, 1, 5000).id, res_udp_port(2, 2, 5000).id);
+	assert_int_not_equal(res_xdp(2, 1).id, res_xdp(2, 2).id);
+}
+
 static void test_format_stops_at_the_end_of_the_buffer(void **state)
 {
 	struct res res = { .kind = RES_CHANNEL, .scope = UINT32_MAX, .id = UINT64_MAX };
@@ -70,6 +100,8 @@ int main(void)
 		cmocka_unit_test(test_names_are_those_of_the_api),
 		cmocka_unit_test(test_what_is_no_kind),
 		cmocka_unit_test(test_format),
+		cmocka_unit_test(test_format_on_an_interface),
+		cmocka_unit_test(test_the_owner_is_a_part_of_it),
 		cmocka_unit_test(test_format_stops_at_the_end_of_the_buffer),
 	};
 
