@@ -165,3 +165,8 @@ int ledger_next_instance(const struct ledger *l, ledger_id after, struct instanc
 	}
 	return -ENOENT;
 }
+
+uint32_t ledger_instance_number(ledger_id id)
+{
+	return slot_of(id);
+}

@@ -40,7 +40,7 @@
 #define LEDGER_SEQ_LAST (UINT64_MAX / 2)
 
 enum {
-	LEDGER_VERSION = 1,
+	LEDGER_VERSION = 2,
 	LEDGER_BUCKETS = 16384,
 	LEDGER_ALIGN = 64,
 	LEDGER_PAGE = 4096,
@@ -97,7 +97,8 @@ struct lease_slot {
 	uint64_t expires;
 	uint32_t next, prev; /* of the same instance */
 	uint32_t timer;	     /* place in `timers` plus 1; 0: not there */
-	uint32_t whole_core;
+	uint16_t whole_core;
+	uint16_t uses; /* at least 1 */
 };
 
 struct ledger {

@@ -21,7 +21,8 @@ static void lease_copy(const struct ledger *l, uint32_t n, struct lease *ret)
 		.res = s->res,
 		.tenant = owner->tenant,
 		.state = (uint16_t)s->slot.state,
-		.whole_core = (uint16_t)s->whole_core,
+		.whole_core = s->whole_core,
+		.uses = s->uses,
 		.since = s->since,
 		.expires = s->expires,
 	};
@@ -123,6 +124,7 @@ static uint32_t lease_make(struct ledger *l, uint32_t instance, const struct lea
 	s->expires = want->expires;
 	s->timer = 0;
 	s->whole_core = want->whole_core;
+	s->uses = 1;
 	store_barrier();
 	s->slot.state = LEASE_RESERVED;
 	list_add(l, n);
@@ -210,13 +212,75 @@ int ledger_undo(struct ledger *l, ledger_id lease)
 	return 0;
 }
 
+int ledger_rename(struct ledger *l, ledger_id lease, uint64_t res_id)
+{
+	uint32_t n = lease_find(l, lease), holder;
+	struct lease_slot *s = &l->leases[n];
+	struct res to = s->res;
+
+	if (!n || s->slot.state != LEASE_RESERVED)
+		return -ENOENT;
+	if (s->res.kind == RES_LCORE)
+		return -EINVAL;
+	to.id = res_id;
+	holder = index_find(l, &to);
+	if (holder)
+		return holder == n ? 0 : -EBUSY;
+	change_begin(l);
+	index_del(l, n);
+	s->res.id = res_id;
+	index_add(l, n);
+	change_end(l);
+	return 0;
+}
+
+/* The slot of a held lease; 0: there is none. */
+static uint32_t held_find(const struct ledger *l, ledger_id lease)
+{
+	uint32_t n = lease_find(l, lease);
+
+	return n && l->leases[n].slot.state == LEASE_HELD ? n : 0;
+}
+
+static void set_uses(struct ledger *l, uint32_t lease, uint32_t uses)
+{
+	change_begin(l);
+	l->leases[lease].uses = (uint16_t)uses;
+	change_end(l);
+}
+
+int ledger_use(struct ledger *l, ledger_id lease, uint32_t *ret)
+{
+	uint32_t n = held_find(l, lease);
+
+	if (!n)
+		return -ENOENT;
+	if (l->leases[n].uses == UINT16_MAX)
+		return -EOVERFLOW;
+	set_uses(l, n, l->leases[n].uses + 1U);
+	*ret = l->leases[n].uses;
+	return 0;
+}
+
+int ledger_unuse(struct ledger *l, ledger_id lease, uint32_t *ret)
+{
+	uint32_t n = held_find(l, lease);
+
+	if (!n)
+		return -ENOENT;
+	*ret = l->leases[n].uses - 1U;
+	if (*ret)
+		set_uses(l, n, *ret);
+	return 0;
+}
+
 int ledger_release(struct ledger *l, ledger_id instance, ledger_id lease, uint64_t wall_ns,
 		   const char *why)
 {
 	struct event ev = { .type = EVENT_RELEASE };
-	uint32_t n = lease_find(l, lease);
+	uint32_t n = held_find(l, lease);
 
-	if (!n || l->leases[n].slot.state != LEASE_HELD)
+	if (!n)
 		return -ENOENT;
 	lease_describe(l, n, &ev);
 	return instance == ev.instance ? ledger_revoke(l, lease, wall_ns, why) : -EPERM;
@@ -225,9 +289,9 @@ int ledger_release(struct ledger *l, ledger_id instance, ledger_id lease, uint64
 int ledger_revoke(struct ledger *l, ledger_id lease, uint64_t wall_ns, const char *why)
 {
 	struct event ev = { .type = EVENT_RELEASE, .wall_ns = wall_ns };
-	uint32_t n = lease_find(l, lease);
+	uint32_t n = held_find(l, lease);
 
-	if (!n || l->leases[n].slot.state != LEASE_HELD)
+	if (!n)
 		return -ENOENT;
 	lease_describe(l, n, &ev);
 	str_copy(ev.why, sizeof(ev.why), why ? why : "");

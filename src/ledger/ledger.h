@@ -65,6 +65,7 @@ struct lease {
 	uint32_t tenant;
 	uint16_t state;
 	uint16_t whole_core; /* lcore: SMT siblings go to the same instance or to nobody */
+	uint32_t uses;	     /* how often its holder asked for it; see ledger_use() */
 	uint64_t since;	     /* wall clock, ns */
 	uint64_t expires;    /* boot clock, ns; 0: with the instance */
 };
@@ -127,6 +128,9 @@ int ledger_instance_end(struct ledger *l, ledger_id id, uint64_t wall_ns, const 
 
 int ledger_instance(const struct ledger *l, ledger_id id, struct instance *ret);
 
+/* A number that no other live instance has: 1 to LEDGER_INSTANCES. */
+uint32_t ledger_instance_number(ledger_id id);
+
 /* The next live one after `after` (0: the first), in slot order; -ENOENT at the end. */
 int ledger_next_instance(const struct ledger *l, ledger_id after, struct instance *ret);
 
@@ -157,6 +161,20 @@ int ledger_reserve(struct ledger *l, const struct host *host, const struct lease
 int ledger_commit(struct ledger *l, ledger_id lease);
 /* The mechanism did not: as if never reserved. -ENOENT likewise. */
 int ledger_undo(struct ledger *l, ledger_id lease);
+
+/*
+ * A reserved lease whose number only the kernel could tell. -ENOENT likewise;
+ * -EBUSY: another lease is over that; -EINVAL: it is an lcore. Then nothing changed.
+ */
+int ledger_rename(struct ledger *l, ledger_id lease, uint64_t res_id);
+
+/*
+ * Its holder asks once more for what it has, or (below) once less. -ENOENT no
+ * such held lease; -EOVERFLOW. *ret: the uses there are now. No event.
+ */
+int ledger_use(struct ledger *l, ledger_id lease, uint32_t *ret);
+/* The last use is not taken: release the lease instead; *ret is then 0. */
+int ledger_unuse(struct ledger *l, ledger_id lease, uint32_t *ret);
 
 /*
  * Given back by its holder. -ENOENT no such lease, or one that is only reserved;

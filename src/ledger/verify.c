@@ -113,6 +113,9 @@ static bool lease_sound(const struct ledger *l, uint32_t n, struct count *c)
 	owner = &l->instances[s->instance];
 	if (owner->slot.state == SLOT_FREE || s->res.kind >= RES_KIND_MAX || s->whole_core > 1)
 		return false;
+	/* Asking for it again is for leases that are held. */
+	if (!s->uses || (s->uses > 1 && s->slot.state != LEASE_HELD))
+		return false;
 	if (s->res.kind == RES_LCORE ? s->res.scope : s->whole_core)
 		return false;
 	c->used[owner->tenant][s->res.kind]++;

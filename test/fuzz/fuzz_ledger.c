@@ -118,6 +118,14 @@ static void op_end(struct fuzz *f, struct input *in)
 	check(ledger_instance_next_lease(f->l, id, 0, &lease) == -ENOENT);
 }
 
+/* Two bytes for numbers below and above 32 bits. */
+static uint64_t take_id(struct input *in)
+{
+	uint32_t id = take(in, 2);
+
+	return (id & 0x7fff) | (uint64_t)(id >> 15) << 32;
+}
+
 static void op_reserve(struct fuzz *f, struct input *in)
 {
 	uint32_t at = take(in, 1) % IDS, who = take(in, 1) % IDS, flags = take(in, 1);
@@ -131,7 +139,7 @@ static void op_reserve(struct fuzz *f, struct input *in)
 	bool had;
 	int r;
 
-	want.res.id = take(in, 2);
+	want.res.id = take_id(in);
 	if (flags & 32)
 		want.expires = f->now + take(in, 1);
 	had = want.res.kind < RES_KIND_MAX && ledger_holder(f->l, &want.res, &holder) == 0;
@@ -149,6 +157,41 @@ static void op_settle(struct fuzz *f, struct input *in)
 		ledger_undo(f->l, id);
 	else
 		ledger_commit(f->l, id);
+}
+
+static void op_rename(struct fuzz *f, struct input *in)
+{
+	ledger_id id = f->leases[take(in, 1) % IDS];
+	uint64_t to = take_id(in);
+	struct lease was, is, holder;
+	int r;
+
+	if (ledger_lease(f->l, id, &was) < 0) {
+		check(ledger_rename(f->l, id, to) == -ENOENT);
+		return;
+	}
+	r = ledger_rename(f->l, id, to);
+	check(ledger_lease(f->l, id, &is) == 0);
+	check(is.res.id == (r < 0 ? was.res.id : to));
+	check(ledger_holder(f->l, &is.res, &holder) == 0 && holder.id == id);
+	if (is.res.id != was.res.id)
+		check(ledger_holder(f->l, &was.res, &holder) == -ENOENT);
+}
+
+/* Once, or so often that the count can't take it. */
+static void op_use(struct fuzz *f, struct input *in)
+{
+	uint32_t at = take(in, 1), uses = 1;
+	ledger_id id = f->leases[at % IDS];
+
+	if (at & 128)
+		ledger_unuse(f->l, id, &uses);
+	else if (at & 64)
+		while (ledger_use(f->l, id, &uses) == 0)
+			check(uses > 1);
+	else
+		ledger_use(f->l, id, &uses);
+	check(uses <= UINT16_MAX);
 }
 
 static void op_release(struct fuzz *f, struct input *in)
@@ -235,8 +278,8 @@ static void walk(const struct ledger *l)
 static void operate(struct fuzz *f, struct input *in)
 {
 	static void (*const ops[])(struct fuzz *, struct input *) = {
-		op_tenants, op_start,  op_end,	 op_reserve, op_settle,
-		op_release, op_expire, op_event, op_choose,  op_claim,
+		op_tenants, op_start, op_end,	 op_reserve, op_settle, op_release,
+		op_expire,  op_event, op_choose, op_claim,   op_rename, op_use,
 	};
 
 	for (unsigned n = 1; in->p < in->end; n++) {

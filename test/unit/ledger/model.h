@@ -22,6 +22,7 @@ struct m_lease {
 	ledger_id instance;
 	struct res res;
 	bool whole_core, held;
+	uint32_t uses;
 	uint64_t expires;
 };
 
@@ -184,6 +185,7 @@ static inline void m_same_leases(struct model *m, const struct ledger *l)
 		assert_memory_equal(&le.res, &ml->res, sizeof(le.res));
 		assert_int_equal(le.state, ml->held ? LEASE_HELD : LEASE_RESERVED);
 		assert_int_equal(le.whole_core, ml->whole_core);
+		assert_int_equal(le.uses, ml->uses);
 		assert_int_equal(le.expires, ml->expires);
 		assert_int_equal(ledger_holder(l, &ml->res, &again), 0);
 		assert_int_equal(again.id, le.id);

@@ -73,12 +73,42 @@ static void one_chain_holds_many(void **state)
 	assert_int_equal(l->buckets[bucket], 0);
 }
 
+/* Queues of one chain: each is moved away and back, and the rest stay found. */
+static void renaming_keeps_chains_whole(void **state)
+{
+	struct ledger *l = *state;
+	ledger_id in, ids[5];
+	struct lease_want want;
+	uint32_t n = 0;
+
+	fixture_conf(&conf, 0, 1, QUOTA_NONE);
+	assert_int_equal(ledger_set_tenants(l, &conf, slot), 0);
+	in = fixture_instance(l, slot[0]);
+	for (uint64_t id = 0; n < 5; id++) {
+		want = fixture_want(in, RES_QUEUE, id);
+		if (index_bucket(&want.res) == 77)
+			assert_int_equal(ledger_reserve(l, NULL, &want, &ids[n++], NULL), 0);
+	}
+	for (n = 0; n < 5; n++) {
+		struct lease lease;
+
+		assert_int_equal(ledger_lease(l, ids[n], &lease), 0);
+		assert_int_equal(ledger_rename(l, ids[n], UINT64_MAX), 0);
+		assert_int_equal(index_find(l, &lease.res), 0);
+		assert_int_equal(ledger_verify(l), 0);
+		assert_int_equal(ledger_rename(l, ids[n], lease.res.id), 0);
+		assert_int_equal(slot_of(ids[n]), index_find(l, &lease.res));
+		assert_int_equal(ledger_verify(l), 0);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(resources_have_one_order),
 		TEST(buckets_are_spread),
 		TEST(one_chain_holds_many),
+		TEST(renaming_keeps_chains_whole),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

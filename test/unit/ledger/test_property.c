@@ -150,17 +150,24 @@ static void op_end(struct run *t)
 	remember_stale(t, id);
 }
 
+/* Of flows some differ only above 32 bits. */
+static uint64_t random_id(struct run *t, uint32_t kind)
+{
+	return kind == RES_FLOW ? pick(t, 6) | (pick(t, 2) ? RES_FLOW_SOFT : 0) : pick(t, 20);
+}
+
 static struct lease_want random_want(struct run *t)
 {
-	static const uint32_t kinds[] = { RES_LCORE, RES_LCORE, RES_LCORE, RES_QUEUE };
+	static const uint32_t kinds[] = { RES_LCORE, RES_LCORE, RES_LCORE,
+					  RES_QUEUE, RES_QUEUE, RES_FLOW };
 	struct lease_want want = { .instance = pick_instance(t) };
 
-	want.res.kind = kinds[pick(t, 4)];
-	want.res.id = pick(t, 20);
-	if (want.res.kind == RES_QUEUE)
-		want.res.scope = pick(t, 3);
-	else
+	want.res.kind = kinds[pick(t, 6)];
+	want.res.id = random_id(t, want.res.kind);
+	if (want.res.kind == RES_LCORE)
 		want.whole_core = pick(t, 3) == 0;
+	else
+		want.res.scope = pick(t, 3);
 	want.expires = pick(t, 3) ? 0 : t->now + 1 + pick(t, 50);
 	want.wall_ns = t->now;
 	return want;
@@ -191,7 +198,48 @@ static void op_reserve(struct run *t)
 				   .instance = want.instance,
 				   .res = want.res,
 				   .whole_core = want.whole_core,
+				   .uses = 1,
 				   .expires = want.expires };
+}
+
+static void op_rename(struct run *t)
+{
+	ledger_id id = pick_lease(t);
+	struct m_lease *le = m_lease(&t->m, id);
+	struct res to = le ? le->res : (struct res){ .kind = RES_QUEUE };
+	const struct m_lease *holder;
+	int expect = 0;
+
+	to.id = random_id(t, to.kind);
+	holder = m_holder(&t->m, &to);
+	if (!le || le->held)
+		expect = -ENOENT;
+	else if (to.kind == RES_LCORE)
+		expect = -EINVAL;
+	else if (holder && holder != le)
+		expect = -EBUSY;
+	assert_int_equal(ledger_rename(t->l, id, to.id), expect);
+	if (expect < 0 || holder == le)
+		assert_unchanged(t);
+	else
+		le->res = to;
+}
+
+static void op_use(struct run *t)
+{
+	ledger_id id = pick_lease(t);
+	struct m_lease *le = m_lease(&t->m, id);
+	uint32_t more = pick(t, 2), uses = 0;
+	int r = more ? ledger_use(t->l, id, &uses) : ledger_unuse(t->l, id, &uses);
+
+	assert_int_equal(r, le && le->held ? 0 : -ENOENT);
+	if (r < 0 || uses == 0) {
+		assert_true(r < 0 || (!more && le->uses == 1));
+		assert_unchanged(t);
+		return;
+	}
+	le->uses = more ? le->uses + 1 : le->uses - 1;
+	assert_int_equal(uses, le->uses);
 }
 
 static void op_settle(struct run *t)
@@ -345,8 +393,9 @@ static void op_tenants(struct run *t)
 static void step(struct run *t)
 {
 	static void (*const ops[])(struct run *) = {
-		op_start,  op_start,  op_end,	 op_reserve, op_reserve, op_reserve, op_reserve,
-		op_settle, op_settle, op_settle, op_release, op_expire,	 op_event,
+		op_start,   op_start,	op_end,	   op_reserve, op_reserve, op_reserve,
+		op_reserve, op_rename,	op_use,	   op_use,     op_settle,  op_settle,
+		op_settle,  op_release, op_expire, op_event,
 	};
 
 	copy_take(t->l, &before);

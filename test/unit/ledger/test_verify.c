@@ -105,6 +105,22 @@ static void leases(void **state)
 	BREAK(l->leases[2].prev, 1);
 	BREAK(l->leases[1].whole_core, 2);
 	BREAK(l->leases[3].whole_core, 1);
+	BREAK(l->leases[1].uses, 0);
+	BREAK(l->leases[3].uses, 0);
+}
+
+static void a_reservation(void **state)
+{
+	struct ledger *l = *state;
+	struct lease_want want = fixture_want(fixture_instance(l, slot[0]), RES_FLOW, 9);
+	uint32_t n;
+	ledger_id id;
+
+	assert_int_equal(ledger_reserve(l, NULL, &want, &id, NULL), 0);
+	n = slot_of(id);
+	BREAK(l->leases[n].uses, 0);
+	BREAK(l->leases[n].uses, 2);
+	BREAK(l->leases[n].res.id, RES_FLOW_SOFT | 9);
 }
 
 static void timers(void **state)
@@ -267,6 +283,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		USED_TEST(header_and_pools),
 		USED_TEST(leases),
+		USED_TEST(a_reservation),
 		USED_TEST(timers),
 		USED_TEST(hash_index),
 		USED_TEST(instances_and_tenants),
