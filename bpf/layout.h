@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The maps of reeve's XDP programs, as both sides see them: the programs, and
+ * what fills the maps in. Only fixed-size integers; included by C of both kinds.
+ *
+ * Single form, one set for each interface:
+ *   tables   ARRAY_OF_MAPS by receive queue -> port table of the queue's owner
+ *   xskmaps  ARRAY_OF_MAPS by receive queue -> XSKMAP of the queue's owner
+ *   owners   ARRAY of u32 by receive queue: the queue's owner, 0: none
+ *   flows    HASH struct reeve_flow_key -> u32 slot of the owner's XSKMAP
+ * and for each owner:
+ *   port table  ARRAY of 65536 struct reeve_port, by UDP port in host order
+ *   XSKMAP      by slot; slot n is usually the socket of queue n
+ * A queue without an owner has nothing in `tables`: its frames go to the kernel.
+ * So do those whose slot is empty; they were for the port, and are counted.
+ *
+ * Dispatcher form: filter  HASH u16 port in host order -> struct reeve_count;
+ * then libxdp's own xsk_def_prog with its one XSKMAP.
+ */
+#ifndef REEVE_BPF_LAYOUT_H
+#define REEVE_BPF_LAYOUT_H
+
+#include <linux/types.h>
+
+enum {
+	REEVE_QUEUES = 256, /* NIC_QUEUES_MAX */
+	REEVE_PORTS = 65536,
+	REEVE_FLOWS = 4096,
+	REEVE_FILTER_PORTS = 65536,
+};
+
+struct reeve_count {
+	__u64 packets, bytes;
+};
+
+/* Atomic adds keep the two bits on top: nobody counts that far. */
+#define REEVE_PORT_ON	 (1ULL << 63)
+#define REEVE_PORT_FLOWS (1ULL << 62) /* only the flows in `flows` */
+#define REEVE_PORT_COUNT (REEVE_PORT_FLOWS - 1)
+
+struct reeve_port {
+	__u64 packets; /* and the bits above */
+	__u64 bytes;
+};
+
+/*
+ * What a flow leaves open is zero in its key. Looked up with all of it, then
+ * without src_port, then without src too, then without dst too: a flow that
+ * leaves open other things is never found.
+ */
+struct reeve_flow_key {
+	__u32 owner;
+	__u16 dst_port, src_port; /* host order */
+	__u32 ipv6;
+	__u8 dst[16], src[16]; /* an IPv4 address in the first four bytes */
+};
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What reeved asks of reeve-bpf, which is started for one request and ends after
+ * its answer: descriptor 3 is one end of a SOCK_SEQPACKET pair; one struct
+ * loader_request comes, one struct loader_answer with descriptors goes back.
+ * Both ends are of one build.
+ *
+ *   LOADER_ATTACH  load, attach, pin below `pins`; set channels. Descriptors:
+ *                    single:     tables, xskmaps, owners, flows
+ *                    dispatcher: filter map, xskmap
+ *                  Nothing is left behind when it fails.
+ *   LOADER_DETACH  undo what is pinned there, put the channels back. What is
+ *                  gone already is no error; no other program is touched.
+ *   LOADER_PROBE   what this kernel can do with XDP: bits in `value`
+ */
+#ifndef REEVE_PRIVPROTO_LOADER_H
+#define REEVE_PRIVPROTO_LOADER_H
+
+#include "base/err.h"
+#include "model/nic.h"
+
+enum {
+	LOADER_MAGIC = 0x7276626c,
+	LOADER_VERSION = 1,
+	LOADER_PATH_MAX = 128,
+	LOADER_FDS_MAX = 4,
+};
+
+/* Where pins are: LOADER_PINS "/<inode of the network namespace>/<ifindex>". */
+#define LOADER_PINS "/sys/fs/bpf/reeve"
+
+enum loader_op { LOADER_ATTACH = 1, LOADER_DETACH, LOADER_PROBE, LOADER_OP_MAX };
+
+enum { LOADER_FD_TABLES, LOADER_FD_XSKMAPS, LOADER_FD_OWNERS, LOADER_FD_FLOWS }; /* single */
+enum { LOADER_FD_FILTER, LOADER_FD_XSKMAP };					 /* dispatcher */
+
+/* LOADER_PROBE: each bit is something that was tried and worked. */
+enum {
+	LOADER_CAN_XDP = 1 << 0,      /* load an XDP program */
+	LOADER_CAN_LINK = 1 << 1,     /* attach it by a bpf_link */
+	LOADER_CAN_FREPLACE = 1 << 2, /* what libxdp's dispatcher needs */
+	LOADER_CAN_PIN = 1 << 3,      /* bpffs is mounted at /sys/fs/bpf and can be written */
+	LOADER_CAN_NATIVE =
+		1 << 4, /* native mode, on a veth of its own in a namespace of its own */
+};
+
+struct loader_request {
+	uint32_t magic, version;
+	uint32_t op;
+	uint32_t ifindex;
+	uint32_t form;	   /* enum nic_want_form but AUTO; DETACH: not used */
+	uint32_t mode;	   /* enum nic_want_mode; DETACH: not used */
+	uint32_t channels; /* ATTACH: set so many; DETACH: put back so many; 0: leave them */
+	uint32_t pad;
+};
+
+struct loader_answer {
+	uint32_t magic, version;
+	int32_t error;		/* positive errno, `why` is the sentence then */
+	uint32_t form, mode;	/* enum nic_form, enum nic_mode */
+	uint32_t channels_were; /* 0: they were not changed */
+	uint32_t value;
+	uint32_t nfds;
+	uint32_t prog_id; /* of the program that the interface runs first */
+	uint32_t pad;
+	char why[256];
+};
+
+/* The pin folder of an interface in this process's network namespace. */
+int loader_pin_path(uint32_t ifindex, char ret[static LOADER_PATH_MAX]);
+
+/* 0 or -EBADMSG: exact length, magic, version, every enum and string. */
+int loader_check_request(const void *msg, size_t len);
+int loader_check_answer(const void *msg, size_t len, unsigned nfds);
+
+#endif
