@@ -5,63 +5,35 @@
  * this process was killed: then the next one does it.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/str.h"
 #include "reeved.h"
 
-enum { TABLE_BYTES = TENANT_MAX * sizeof(struct enforced) };
-
 static const struct cpuset none;
-
-/* All pages are there afterwards. A file of another size is another version's. */
-static int size_table(int fd)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (st.st_size != TABLE_BYTES && ftruncate(fd, 0) < 0)
-		return -errno;
-	return fallocate(fd, 0, 0, TABLE_BYTES) < 0 ? -errno : 0;
-}
 
 int cgroups_open(struct reeved *d, struct err *e)
 {
-	_cleanup_fd_ int fd = -1;
-	char path[PATH_MAX];
 	void *table;
 	int r;
 
 	d->cgroup_fd = cgroup_root("/");
-	snprintf(path, sizeof(path), "%s/state/cgroups", d->opt.runtime_dir);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return fail(e, errno, "can't open %s: %m", path);
-	r = size_table(fd);
+	r = state_map(d, "cgroups", TENANT_MAX * sizeof(struct enforced_cgroup), &table, e);
 	if (r < 0)
-		return fail(e, -r, "can't make room for %s: %s", path, strerror(-r));
-	table = mmap(NULL, TABLE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (table == MAP_FAILED)
-		return fail(e, errno, "can't map %s: %m", path);
+		return r;
 	d->enforced = table;
 	cgroups_restore(d, true);
 	return 0;
 }
 
 /* The entry for this cgroup, or a free one; NULL: none left. */
-static struct enforced *find(struct reeved *d, const char *path)
+static struct enforced_cgroup *find(struct reeved *d, const char *path)
 {
-	struct enforced *unused = NULL;
+	struct enforced_cgroup *unused = NULL;
 
 	for (int i = 0; i < TENANT_MAX; i++) {
-		struct enforced *f = &d->enforced[i];
+		struct enforced_cgroup *f = &d->enforced[i];
 
 		if (!strcmp(f->path, path))
 			return f;
@@ -81,7 +53,7 @@ static void make_way(struct reeved *d, const struct cpuset *cpus)
 	struct err e;
 
 	for (int i = 0; i < TENANT_MAX; i++) {
-		struct enforced *f = &d->enforced[i];
+		struct enforced_cgroup *f = &d->enforced[i];
 
 		if (f->path[0] && f->now == ENFORCE_ADVISORY)
 			cgroup_lift(d->cgroup_fd, f->path, cpus, &f->saved, &e);
@@ -89,8 +61,8 @@ static void make_way(struct reeved *d, const struct cpuset *cpus)
 }
 
 /* The path is there before anything changes, in case we are killed meanwhile. */
-static int apply(struct reeved *d, struct enforced *f, const char *path, const struct pp_cpuset *m,
-		 enum enforce *ret, struct err *e)
+static int apply(struct reeved *d, struct enforced_cgroup *f, const char *path,
+		 const struct pp_cpuset *m, enum enforce *ret, struct err *e)
 {
 	int r;
 
@@ -106,7 +78,7 @@ static int apply(struct reeved *d, struct enforced *f, const char *path, const s
 int cgroups_apply(struct reeved *d, const struct pp_cpuset *m, enum enforce *ret, struct err *e)
 {
 	const char *path = d->conf.tenants[m->tenant].cgroup;
-	struct enforced *f = find(d, path);
+	struct enforced_cgroup *f = find(d, path);
 	bool isolated;
 	int r;
 
@@ -132,20 +104,20 @@ static bool named_by_config(const struct reeved *d, const char *path)
 	return false;
 }
 
-static void restore(struct reeved *d, struct enforced *f)
+static void restore(struct reeved *d, struct enforced_cgroup *f)
 {
 	struct err e;
 
 	if (cgroup_restore(d->cgroup_fd, f->path, &f->saved, &e) < 0)
 		log_say(LOG_WARN, "a cgroup could not be put back", "%s: %s", f->path, e.text);
-	*f = (struct enforced){ 0 };
+	*f = (struct enforced_cgroup){ 0 };
 }
 
 /* Partitions first: what they had is then there for the others. */
 void cgroups_restore(struct reeved *d, bool all)
 {
 	for (int i = 0; i < 2 * TENANT_MAX; i++) {
-		struct enforced *f = &d->enforced[i % TENANT_MAX];
+		struct enforced_cgroup *f = &d->enforced[i % TENANT_MAX];
 		bool due = i >= TENANT_MAX || f->now == ENFORCE_ISOLATED;
 
 		if (due && f->path[0] && (all || !named_by_config(d, f->path)))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Starting another program with as little as it needs: its own user, no
- * capabilities and no way to get any, three or four descriptors, no
- * environment.
+ * capabilities (reeve-bpf: a few) and no way to get any, three or four
+ * descriptors, no environment.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -37,17 +38,19 @@ int child_find(char *ret, size_t size, struct err *e)
 	return 0;
 }
 
-static int drop_capabilities(void)
+/* What a program run by root may do is bounded by this set; nobody else gets any. */
+static int drop_capabilities(uint64_t keep)
 {
 	for (int cap = 0; cap <= CAP_LAST_CAP || prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EINVAL)
+		if (!(cap < 64 && keep >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 &&
+		    errno != EINVAL)
 			return -errno;
 	return 0;
 }
 
-static int become(uint32_t uid, uint32_t gid)
+static int become(uint32_t uid, uint32_t gid, uint64_t keep)
 {
-	if (drop_capabilities() < 0 || setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
+	if (drop_capabilities(keep) < 0 || setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
 	    setresuid(uid, uid, uid) < 0)
 		return -errno;
 	/* Asked for last: a change of user takes it back. */
@@ -81,7 +84,7 @@ static _Noreturn void run_child(const struct child_as *how)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (place_fds(how) == 0 && become(how->uid, how->gid) == 0)
+	if (place_fds(how) == 0 && become(how->uid, how->gid, how->keep_caps) == 0)
 		execve(how->path, argv, envp);
 	dprintf(STDERR_FILENO, "can't start %s: %m\n", how->path);
 	_exit(127);
@@ -100,6 +103,7 @@ pid_t child_start(const struct child_as *how, int *ret_pidfd, struct err *e)
 		int r = fail(e, errno, "can't watch a child: %m");
 
 		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
 		return r;
 	}
 	return pid;

@@ -17,6 +17,8 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "mech/ethnl.h"
+#include "mech/rtnl.h"
 #include "reeved.h"
 
 enum { RETRY_FIRST_MS = 50, RETRY_MOST_MS = 5000, MESSAGE_BATCH = 32 };
@@ -28,7 +30,7 @@ bool core_backlog(const struct reeved *d)
 
 int core_send(struct reeved *d, const void *msg, const int *fds, unsigned nfds)
 {
-	struct core *c = &d->core;
+	struct core_child *c = &d->core;
 	bool waits;
 	int r;
 
@@ -46,7 +48,7 @@ int core_send(struct reeved *d, const void *msg, const int *fds, unsigned nfds)
 
 static void queue_flush(struct reeved *d)
 {
-	struct core *c = &d->core;
+	struct core_child *c = &d->core;
 	int r = pp_queue_flush(&c->queue, c->sock);
 
 	if (r == -EAGAIN)
@@ -111,7 +113,7 @@ static void describe_end(int status, char *buf, size_t size)
 
 static void core_forget(struct reeved *d)
 {
-	struct core *c = &d->core;
+	struct core_child *c = &d->core;
 	struct err e;
 
 	loop_del(&c->sock_watch);
@@ -125,13 +127,14 @@ static void core_forget(struct reeved *d)
 	reload_drop(d, "the core ended meanwhile");
 	clients_drop_all(&d->clients);
 	cgroups_restore(d, true);
+	nics_close_all(d);
 	d->held_planes = 0;
 	planes_adjust(d, &e);
 }
 
 static void retry_later(struct reeved *d)
 {
-	struct core *c = &d->core;
+	struct core_child *c = &d->core;
 	uint64_t now = clock_boot_ns(), wait_ms;
 
 	if (now - c->started_ns > 60 * NS_PER_S)
@@ -158,7 +161,7 @@ static void on_exit_event(struct watch *w, uint32_t events)
 		return;
 	core_forget(d);
 	if (d->stopping) {
-		loop_exit(d->loop, 0);
+		reeved_may_end(d);
 		return;
 	}
 	describe_end(status, how, sizeof(how));
@@ -201,9 +204,12 @@ static int send_hello(struct reeved *d)
 		.log_level = d->opt.log_level,
 		.version_text = REEVE_VERSION,
 	};
-	int fds[2] = { d->ledger_fd, d->null_fd };
+	_cleanup_fd_ int rtnl = rtnl_socket(), ethnl = ethnl_socket();
+	int fds[] = { d->ledger_fd, d->null_fd, rtnl, ethnl };
 
-	return core_send(d, &m, fds, 2);
+	if (rtnl < 0 || ethnl < 0)
+		return rtnl < 0 ? rtnl : ethnl;
+	return core_send(d, &m, fds, ARRAY_SIZE(fds));
 }
 
 static bool any_cgroup(const struct conf *c)
@@ -230,7 +236,7 @@ int core_send_conf(struct reeved *d, const struct conf *c)
 
 static int core_watch(struct reeved *d)
 {
-	struct core *c = &d->core;
+	struct core_child *c = &d->core;
 	int r;
 
 	r = loop_add(d->loop, &c->sock_watch, c->sock, EPOLLIN, on_message);
@@ -257,7 +263,7 @@ static int core_spawn(struct reeved *d, struct err *e)
 {
 	char path[PATH_MAX + 16];
 	_cleanup_fd_ int theirs = -1, log = reeved_open_log();
-	struct core *c = &d->core;
+	struct core_child *c = &d->core;
 	int pair[2], r;
 
 	r = fd_socketpair(pair);
@@ -286,7 +292,7 @@ static int core_spawn(struct reeved *d, struct err *e)
 
 int core_start(struct reeved *d, struct err *e)
 {
-	struct core *c = &d->core;
+	struct core_child *c = &d->core;
 	int r;
 
 	pp_queue_init(&c->queue);
@@ -305,6 +311,8 @@ int core_start(struct reeved *d, struct err *e)
 	if (r < 0)
 		return r;
 	r = core_watch(d);
+	if (r < 0)
+		core_kill(d, strerror(-r));
 	return r < 0 ? fail(e, -r, "can't talk to the core: %s", strerror(-r)) : 0;
 }
 
@@ -312,8 +320,8 @@ void core_stop(struct reeved *d)
 {
 	struct pp_simple m = { .head.type = PP_STOP };
 
-	if (!d->core.pid)
-		loop_exit(d->loop, 0);
-	else
+	if (d->core.pid)
 		core_send(d, &m, NULL, 0);
+	else
+		reeved_may_end(d);
 }

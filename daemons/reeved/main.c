@@ -17,8 +17,10 @@
 #include "reeved.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_CONFIG = 2 };
-enum { STOP_S = 2 };
-enum { FDS_OF_OUR_OWN = 64, FDS_MOST = 1 << 20 };
+/* For the core to end; then for interfaces to be put back. Less than the unit's TimeoutStopSec. */
+enum { STOP_CORE_S = 2, STOP_NICS_S = 6 };
+/* Not for clients: the former, and one in NIC_SHARE for the maps of interfaces. */
+enum { FDS_OF_OUR_OWN = 64, NIC_SHARE = 16, FDS_MOST = 1 << 20 };
 
 static struct reeved reeved = {
 	.opt = { .runtime_dir = "/run/reeve",
@@ -146,6 +148,17 @@ static uint32_t raise_fd_limit(void)
 	return getrlimit(RLIMIT_NOFILE, &lim) < 0 ? 1024 : (uint32_t)lim.rlim_cur;
 }
 
+/* What sockets and maps for clients are counted against; root may lift it in a container. */
+static void raise_memory_limit(void)
+{
+	struct rlimit lim = { RLIM_INFINITY, RLIM_INFINITY };
+
+	if (setrlimit(RLIMIT_MEMLOCK, &lim) == 0 || getrlimit(RLIMIT_MEMLOCK, &lim) < 0)
+		return;
+	lim.rlim_cur = lim.rlim_max;
+	setrlimit(RLIMIT_MEMLOCK, &lim);
+}
+
 static int make_dir(const char *path, mode_t mode, struct err *e)
 {
 	if (mkdir(path, mode) < 0 && errno != EEXIST)
@@ -197,7 +210,8 @@ static int open_files(struct reeved *d, struct err *e)
 	d->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (d->null_fd < 0)
 		return fail(e, errno, "can't open /dev/null: %m");
-	return cgroups_open(d, e);
+	r = cgroups_open(d, e);
+	return r < 0 ? r : nics_open(d, e);
 }
 
 static int open_doors(struct reeved *d, struct err *e)
@@ -225,7 +239,28 @@ static void stop(struct reeved *d, int signo)
 	doors_adjust(d);
 	core_stop(d);
 	/* The core closes its clients and exits; should it not, the alarm ends it. */
-	alarm(STOP_S);
+	alarm(STOP_CORE_S);
+}
+
+/* Once for the core, once for all the rest. */
+static void took_too_long(struct reeved *d)
+{
+	static bool again;
+
+	if (again) {
+		log_say(LOG_WARN, "not all was put back in time", "the next start goes on with it");
+		loop_exit(d->loop, 0);
+		return;
+	}
+	again = true;
+	core_kill(d, "it did not stop in time");
+	alarm(STOP_NICS_S);
+}
+
+void reeved_may_end(struct reeved *d)
+{
+	if (d->stopping && !d->core.pid && nics_idle(&d->nics))
+		loop_exit(d->loop, 0);
 }
 
 static void on_signal(struct watch *w, uint32_t events)
@@ -239,7 +274,7 @@ static void on_signal(struct watch *w, uint32_t events)
 		if (signo == SIGHUP)
 			reload_start(d);
 		else if (signo == SIGALRM)
-			core_kill(d, "it did not stop in time");
+			took_too_long(d);
 		else
 			stop(d, signo);
 	}
@@ -292,18 +327,17 @@ static void flush_log(void *arg)
 
 static int start(struct reeved *d, struct err *e)
 {
-	uint32_t fds = raise_fd_limit();
+	uint32_t fds = raise_fd_limit(), clients = fds - fds / NIC_SHARE - FDS_OF_OUR_OWN;
 	int r;
 
+	raise_memory_limit();
 	if (fds <= 2 * FDS_OF_OUR_OWN)
 		return fail(e, EMFILE, "a limit of %u open files leaves no room for clients", fds);
 	r = loop_new(&d->loop);
 	if (r == 0)
 		r = watch_signals(d);
 	if (r == 0)
-		r = clients_init(&d->clients, fds - FDS_OF_OUR_OWN < PP_CLIENTS_MAX
-						      ? fds - FDS_OF_OUR_OWN
-						      : PP_CLIENTS_MAX);
+		r = clients_init(&d->clients, clients < PP_CLIENTS_MAX ? clients : PP_CLIENTS_MAX);
 	if (r < 0)
 		return fail(e, -r, "can't set up: %s", strerror(-r));
 	loop_on_idle(d->loop, flush_log, NULL);

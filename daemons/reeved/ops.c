@@ -14,8 +14,8 @@
 
 enum { COMPLAINTS_BURST = 20 }; /* about the core; it may be anybody's by then */
 
-static void answer(struct reeved *d, const struct pp_head *to, int error, uint32_t value,
-		   const struct err *e)
+void ops_answer(struct reeved *d, const struct pp_head *to, int error, uint32_t value,
+		const struct err *e)
 {
 	struct pp_result m = {
 		.head = { .type = PP_RESULT, .serial = to->serial },
@@ -27,7 +27,7 @@ static void answer(struct reeved *d, const struct pp_head *to, int error, uint32
 	core_send(d, &m, NULL, 0);
 }
 
-static void refused(const char *what, const struct err *e)
+void ops_refused(const char *what, const struct err *e)
 {
 	static struct rate limit;
 
@@ -45,15 +45,15 @@ static void on_cpuset(struct reeved *d, const struct pp_cpuset *m)
 
 	if (m->conf_serial != d->conf_serial) {
 		fail(&e, ESTALE, "the config has just changed");
-		answer(d, &m->head, -ESTALE, 0, &e);
+		ops_answer(d, &m->head, -ESTALE, 0, &e);
 		return;
 	}
 	r = pp_allow_cpuset(&d->conf, m, &e);
 	if (r < 0)
-		refused("cpuset", &e);
+		ops_refused("cpuset", &e);
 	else
 		r = cgroups_apply(d, m, &now, &e);
-	answer(d, &m->head, r, now, &e);
+	ops_answer(d, &m->head, r, now, &e);
 }
 
 static uint32_t planes_wanted(const struct reeved *d)
@@ -86,8 +86,8 @@ static void on_plane(struct reeved *d, const struct pp_plane *m)
 
 	r = pp_allow_plane(&d->conf, m, &e);
 	if (r < 0) {
-		refused("plane", &e);
-		answer(d, &m->head, r, 0, &e);
+		ops_refused("plane", &e);
+		ops_answer(d, &m->head, r, 0, &e);
 		return;
 	}
 	bit = 1U << m->plane;
@@ -95,7 +95,7 @@ static void on_plane(struct reeved *d, const struct pp_plane *m)
 	r = planes_adjust(d, &e);
 	if (r < 0)
 		d->held_planes = held;
-	answer(d, &m->head, r, was_on, &e);
+	ops_answer(d, &m->head, r, was_on, &e);
 }
 
 static void on_close(struct reeved *d, const struct pp_close *m)
@@ -124,5 +124,7 @@ void ops_handle(struct reeved *d, const union pp_msg *m)
 	case PP_PLANE:
 		on_plane(d, &m->plane);
 		break;
+	default:
+		nic_ops_handle(d, m);
 	}
 }

@@ -15,6 +15,9 @@
  *   peer.c    a peer's identity, from the kernel
  *   ops.c     what the core may ask for
  *   cgroups.c the cgroups under a cpuset, and what they had before
+ *   state.c   where it is kept what was before
+ *   nic*.c    network interfaces: see nic.h
+ *   loader.c  runs reeve-bpf for them
  */
 #ifndef REEVED_H
 #define REEVED_H
@@ -29,6 +32,7 @@
 #include "loop/loop.h"
 #include "mech/cgroup.h"
 #include "model/conf.h"
+#include "nic.h"
 #include "privproto/privproto.h"
 #include "privproto/queue.h"
 
@@ -66,7 +70,7 @@ struct clients {
 	uint32_t free;	  /* first of those below `high`; NO_SLOT: none */
 };
 
-struct core {
+struct core_child {
 	pid_t pid; /* 0: none */
 	int pidfd;
 	int sock;
@@ -78,7 +82,7 @@ struct core {
 	struct pp_queue queue;
 };
 
-struct enforced {
+struct enforced_cgroup {
 	char path[PEER_CGROUP_MAX]; /* "": unused */
 	struct cgroup_saved saved;
 	enum enforce now; /* ADVISORY: nothing is held there, so it is as it was */
@@ -91,7 +95,7 @@ struct reeved {
 	uint32_t conf_serial;  /* ... and the number under which the core has it */
 	uint32_t sent_serial;  /* of the last one the core was sent */
 	struct reload *reload; /* NULL: none is under way */
-	struct core core;
+	struct core_child core;
 	struct door doors[PP_DOOR_MAX];
 	struct clients clients;
 	struct watch signal_watch;
@@ -103,7 +107,8 @@ struct reeved {
 	char libexec[PATH_MAX];	  /* where the other programs are */
 	struct watch pause_watch; /* accept() found no descriptor: wait a little */
 	bool paused;
-	struct enforced *enforced; /* TENANT_MAX of them, in a file */
+	struct enforced_cgroup *enforced; /* TENANT_MAX of them, in a file */
+	struct nics nics;
 };
 
 /* config.c */
@@ -115,8 +120,9 @@ int child_find(char *ret, size_t size, struct err *e);
 struct child_as {
 	const char *path;
 	uint32_t uid, gid;
-	int in, out, err; /* become 0, 1, 2 */
-	int extra;	  /* becomes 3; -1: none */
+	uint64_t keep_caps; /* a bit for each capability that root keeps there */
+	int in, out, err;   /* become 0, 1, 2 */
+	int extra;	    /* becomes 3; -1: none */
 };
 pid_t child_start(const struct child_as *how, int *ret_pidfd, struct err *e);
 
@@ -154,8 +160,17 @@ void discard(int fd, bool foreign_fds);
  */
 int peer_stamp(int sock, int cgroup_fd, bool want_path, struct peer *ret, int *ret_pidfd);
 
+/* state.c */
+/* A table that outlives this process: "state/<name>", zeroed when it is new. */
+int state_map(const struct reeved *d, const char *name, size_t bytes, void **ret, struct err *e);
+
 /* ops.c */
 void ops_handle(struct reeved *d, const union pp_msg *m);
+/* PP_RESULT; `error` is 0 or -errno, the sentence is in *e. */
+void ops_answer(struct reeved *d, const struct pp_head *to, int error, uint32_t value,
+		const struct err *e);
+/* Says so in the log, now and then. */
+void ops_refused(const char *what, const struct err *e);
 /* Opens or closes the planes' sockets as config, command line and holders want. */
 int planes_adjust(struct reeved *d, struct err *e);
 
@@ -173,6 +188,8 @@ void reload_answer(struct reeved *d, const struct pp_ready *m);
 void reload_drop(struct reeved *d, const char *why);
 
 /* main.c */
+/* Ends the loop when all is stopped: the core has ended and interfaces are as they were. */
+void reeved_may_end(struct reeved *d);
 int reeved_open_log(void);
 void reeved_setup_log(const struct reeved *d);
 void reeved_core_ready(struct reeved *d, const struct pp_ready *m);

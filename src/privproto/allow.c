@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "privproto/privproto.h"
 
@@ -63,5 +64,54 @@ int pp_allow_plane(const struct conf *c, const struct pp_plane *m, struct err *e
 	if (m->on && (c->closed & 1U << m->plane))
 		return fail(e, EPERM, "the configuration keeps plane \"%s\" closed",
 			    plane_name(m->plane));
+	return 0;
+}
+
+/* Whether the way it is to be opened is one that the config leaves open. */
+static int check_form(const struct nic_conf *nic, uint32_t form, const char *name, struct err *e)
+{
+	if (form == NIC_WANT_AUTO || form >= NIC_WANT_MAX)
+		return fail(e, EINVAL, "%" PRIu32 " is no way to open an interface", form);
+	if (nic->form != NIC_WANT_AUTO && nic->form != form)
+		return fail(e, EPERM, "the configuration opens %s as \"%s\" only", name,
+			    nic_want_form_name(nic->form));
+	return 0;
+}
+
+int pp_allow_nic_open(const struct conf *c, const struct pp_nic_open *m, const char *name,
+		      struct err *e)
+{
+	if (strcmp(m->name, name))
+		return fail(e, ENODEV, "interface %" PRIu32 " is not the one it was", m->ifindex);
+	if (!conf_may_use_nic(c, name))
+		return fail(e, EPERM, "the configuration keeps reeve from %s", name);
+	return check_form(conf_nic(c, name), m->form, name, e);
+}
+
+int pp_allow_nic_owner(const struct conf *c, const struct pp_nic_owner *m, const char *name,
+		       struct err *e)
+{
+	if (m->tenant >= c->ntenants)
+		return fail(e, EINVAL, "there is no tenant %" PRIu32, m->tenant);
+	if (!conf_tenant_may_use_nic(c, m->tenant, name))
+		return fail(e, EPERM, "%s is not for tenant \"%s\"", name,
+			    c->tenants[m->tenant].name);
+	return 0;
+}
+
+int pp_allow_nic_queue(const struct conf *c, const struct pp_nic_queue *m, const char *name,
+		       struct err *e)
+{
+	if (m->on && m->queue < conf_nic(c, name)->system_queues)
+		return fail(e, EPERM, "queue %" PRIu32 " of %s is kept for the system", m->queue,
+			    name);
+	return 0;
+}
+
+int pp_allow_nic_flow(const struct conf *c, const struct pp_nic_flow *m, const char *name,
+		      struct err *e)
+{
+	if (m->on && m->soft && !conf_nic(c, name)->soft_flows)
+		return fail(e, EPERM, "the configuration has no software flows on %s", name);
 	return 0;
 }

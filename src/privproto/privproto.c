@@ -63,8 +63,7 @@ static bool result_sound(const union pp_msg *m)
 {
 	const struct pp_result *r = &m->result;
 
-	return r->error >= 0 && r->error <= ERRNO_MAX && r->value < ENFORCE_MAX &&
-	       text_sound(r->why, sizeof(r->why));
+	return r->error >= 0 && r->error <= ERRNO_MAX && text_sound(r->why, sizeof(r->why));
 }
 
 static bool ready_sound(const union pp_msg *m)
@@ -74,15 +73,124 @@ static bool ready_sound(const union pp_msg *m)
 	return r->error >= 0 && r->error <= ERRNO_MAX && text_sound(r->why, sizeof(r->why));
 }
 
+static bool ifindex_sound(uint32_t ifindex)
+{
+	return ifindex >= 1 && ifindex <= INT32_MAX;
+}
+
+static bool place_sound(uint32_t ifindex, uint32_t owner)
+{
+	return ifindex_sound(ifindex) && owner >= 1 && owner <= PP_OWNERS_MAX;
+}
+
+static bool power_of_two(uint32_t n, uint32_t most)
+{
+	return n && n <= most && !(n & (n - 1));
+}
+
+static bool nic_open_sound(const union pp_msg *m)
+{
+	const struct pp_nic_open *o = &m->nic_open;
+
+	return ifindex_sound(o->ifindex) && o->form > NIC_WANT_AUTO && o->form < NIC_WANT_MAX &&
+	       text_sound(o->name, sizeof(o->name)) && nic_name_sound(o->name);
+}
+
+static bool nic_close_sound(const union pp_msg *m)
+{
+	return ifindex_sound(m->nic_close.ifindex);
+}
+
+static bool nic_owner_sound(const union pp_msg *m)
+{
+	const struct pp_nic_owner *o = &m->nic_owner;
+
+	return place_sound(o->ifindex, o->owner) && o->on <= 1 &&
+	       (!o->on || o->tenant < TENANT_MAX);
+}
+
+static bool nic_queue_sound(const union pp_msg *m)
+{
+	const struct pp_nic_queue *q = &m->nic_queue;
+
+	return place_sound(q->ifindex, q->owner) && q->queue < NIC_QUEUES_MAX && q->on <= 1;
+}
+
+static bool nic_port_sound(const union pp_msg *m)
+{
+	const struct pp_nic_port *p = &m->nic_port;
+
+	return place_sound(p->ifindex, p->owner) && p->port >= 1 && p->port < NIC_PORTS &&
+	       p->on <= 1;
+}
+
+/* A rule that ends is named by its location. */
+static bool nic_flow_sound(const union pp_msg *m)
+{
+	const struct pp_nic_flow *f = &m->nic_flow;
+
+	return place_sound(f->ifindex, f->owner) && f->on <= 1 && f->soft <= 1 &&
+	       (!f->on || flow_check(&f->flow) == 0);
+}
+
+/* Asks for nothing but an answer. */
+static bool nic_map_sound(const union pp_msg *m)
+{
+	return m->head.serial && place_sound(m->nic_map.ifindex, m->nic_map.owner);
+}
+
+/* Without tx there is nothing to complete. */
+static bool rings_sound(const struct pp_nic_xsk *x)
+{
+	bool sends = power_of_two(x->tx, PP_XSK_RING_MAX) && power_of_two(x->comp, PP_XSK_RING_MAX);
+
+	return power_of_two(x->rx, PP_XSK_RING_MAX) && power_of_two(x->fill, PP_XSK_RING_MAX) &&
+	       (sends || (!x->tx && !x->comp));
+}
+
+static bool nic_xsk_sound(const union pp_msg *m)
+{
+	const struct pp_nic_xsk *x = &m->nic_xsk;
+
+	return m->head.serial && place_sound(x->ifindex, x->owner) && x->queue < NIC_QUEUES_MAX &&
+	       power_of_two(x->frames, PP_XSK_FRAMES_MAX) &&
+	       (x->frame_size == 2048 || x->frame_size == 4096) && rings_sound(x);
+}
+
+static bool nic_fds_sound(const union pp_msg *m)
+{
+	const struct pp_nic_fds *f = &m->nic_fds;
+
+	return f->error >= 0 && f->error <= ERRNO_MAX && f->value <= 1 &&
+	       text_sound(f->why, sizeof(f->why));
+}
+
+static bool nic_count_sound(const union pp_msg *m)
+{
+	const struct pp_nic_count *c = &m->nic_count;
+
+	if (!m->head.serial || !place_sound(c->ifindex, c->owner) || !c->n || c->n > PP_COUNTS_MAX)
+		return false;
+	for (uint32_t i = 0; i < c->n; i++)
+		if (!c->ports[i])
+			return false;
+	return true;
+}
+
+static bool nic_counts_sound(const union pp_msg *m)
+{
+	return m->nic_counts.n <= PP_COUNTS_MAX;
+}
+
 struct row {
 	size_t size;
 	enum pp_side from;
-	unsigned nfds;			      /* PP_ACCEPT: and one more with has_pidfd */
+	unsigned nfds;			      /* at least; see nfds_fit() */
 	bool (*sound)(const union pp_msg *m); /* NULL: there is nothing but the head */
 };
 
 static const struct row rows[PP_TYPE_MAX] = {
-	[PP_HELLO] = { sizeof(struct pp_hello), PP_REEVED, 2, hello_sound },
+	[PP_HELLO] = { sizeof(struct pp_hello), PP_REEVED, 4, hello_sound },
 	[PP_CONF] = { sizeof(struct pp_conf), PP_REEVED, 1, NULL },
 	[PP_ACCEPT] = { sizeof(struct pp_accept), PP_REEVED, 1, accept_sound },
 	[PP_RESULT] = { sizeof(struct pp_result), PP_REEVED, 0, result_sound },
@@ -91,7 +199,31 @@ static const struct row rows[PP_TYPE_MAX] = {
 	[PP_CLOSE] = { sizeof(struct pp_close), PP_CORE, 0, close_sound },
 	[PP_CPUSET] = { sizeof(struct pp_cpuset), PP_CORE, 0, cpuset_sound },
 	[PP_PLANE] = { sizeof(struct pp_plane), PP_CORE, 0, plane_sound },
+	[PP_NIC_OPEN] = { sizeof(struct pp_nic_open), PP_CORE, 0, nic_open_sound },
+	[PP_NIC_CLOSE] = { sizeof(struct pp_nic_close), PP_CORE, 0, nic_close_sound },
+	[PP_NIC_OWNER] = { sizeof(struct pp_nic_owner), PP_CORE, 0, nic_owner_sound },
+	[PP_NIC_QUEUE] = { sizeof(struct pp_nic_queue), PP_CORE, 0, nic_queue_sound },
+	[PP_NIC_PORT] = { sizeof(struct pp_nic_port), PP_CORE, 0, nic_port_sound },
+	[PP_NIC_FLOW] = { sizeof(struct pp_nic_flow), PP_CORE, 0, nic_flow_sound },
+	[PP_NIC_MAP] = { sizeof(struct pp_nic_map), PP_CORE, 0, nic_map_sound },
+	[PP_NIC_XSK] = { sizeof(struct pp_nic_xsk), PP_CORE, 0, nic_xsk_sound },
+	[PP_NIC_FDS] = { sizeof(struct pp_nic_fds), PP_REEVED, 0, nic_fds_sound },
+	[PP_NIC_COUNT] = { sizeof(struct pp_nic_count), PP_CORE, 0, nic_count_sound },
+	[PP_NIC_COUNTS] = { sizeof(struct pp_nic_counts), PP_REEVED, 0, nic_counts_sound },
 };
+
+/* What only the rest of a message can tell: what PP_ACCEPT and PP_NIC_FDS bring along. */
+static bool nfds_fit(const union pp_msg *m, const struct row *row, unsigned nfds)
+{
+	switch (m->head.type) {
+	case PP_ACCEPT:
+		return nfds == row->nfds + (m->accept.has_pidfd ? 1 : 0);
+	case PP_NIC_FDS:
+		return m->nic_fds.error ? nfds == 0 : nfds == 1 || nfds == 2;
+	default:
+		return nfds == row->nfds;
+	}
+}
 
 size_t pp_size(uint32_t type)
 {
@@ -101,17 +233,13 @@ size_t pp_size(uint32_t type)
 int pp_check(const union pp_msg *m, size_t len, unsigned nfds, enum pp_side from)
 {
 	const struct row *row;
-	unsigned expected;
 
 	if (len < sizeof(m->head) || !pp_size(m->head.type))
 		return -EBADMSG;
 	row = &rows[m->head.type];
 	if (len != row->size || from != row->from || (row->sound && !row->sound(m)))
 		return -EBADMSG;
-	expected = row->nfds;
-	if (m->head.type == PP_ACCEPT && m->accept.has_pidfd)
-		expected++;
-	return nfds == expected ? 0 : -EBADMSG;
+	return nfds_fit(m, row, nfds) ? 0 : -EBADMSG;
 }
 
 /* What can happen to a seqpacket in the terms of our contract. */

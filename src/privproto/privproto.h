@@ -7,16 +7,18 @@
  * restarts the core.
  *
  *   reeved -> core                            descriptors
- *     PP_HELLO    version, sizes              lease memory, /dev/null
+ *     PP_HELLO    version, sizes              lease memory, /dev/null, two netlink sockets
  *     PP_CONF     a config is in force        sealed memfd with struct conf
  *     PP_ACCEPT   a client was accepted       socket [, pidfd]
- *     PP_RESULT   answer to PP_CPUSET, PP_PLANE
+ *     PP_RESULT   answer to PP_CPUSET, PP_PLANE, PP_NIC_*
+ *     PP_NIC_FDS, PP_NIC_COUNTS               see privproto/nic.h
  *     PP_STOP     close everything and exit
  *   core -> reeved
  *     PP_READY    the config is in force, or why it can't be
  *     PP_CLOSE    the client is shut down: drop the kept descriptor
  *     PP_CPUSET   put a tenant's cgroup under these CPUs
  *     PP_PLANE    open a plane's socket, or close it again
+ *     PP_NIC_*    see privproto/nic.h
  *
  * reeved believes nothing it reads here: conn ids, tenant numbers and CPU sets
  * are checked against what it handed out and against the config.
@@ -29,9 +31,10 @@
 
 #include "model/conf.h"
 #include "model/peer.h"
+#include "privproto/nic.h"
 
 enum {
-	PP_VERSION = 1,
+	PP_VERSION = 2,
 	PP_VERSION_TEXT = 64,
 	PP_CLIENTS_MAX = 16384,	    /* connections at once, whatever the descriptor limit */
 	PP_LEDGER_BYTES = 16 << 20, /* size of the lease memory; the core checks that it fits */
@@ -47,15 +50,21 @@ enum pp_type {
 	PP_CLOSE,
 	PP_CPUSET,
 	PP_PLANE,
+	PP_NIC_OPEN,
+	PP_NIC_CLOSE,
+	PP_NIC_OWNER,
+	PP_NIC_QUEUE,
+	PP_NIC_PORT,
+	PP_NIC_FLOW,
+	PP_NIC_MAP,
+	PP_NIC_XSK,
+	PP_NIC_FDS,
+	PP_NIC_COUNT,
+	PP_NIC_COUNTS,
 	PP_TYPE_MAX,
 };
 
 enum pp_door { PP_DOOR_NATIVE, PP_DOOR_MTL, PP_DOOR_MAX };
-
-struct pp_head {
-	uint32_t type;
-	uint32_t serial; /* of a request; its answer carries the same */
-};
 
 struct pp_hello {
 	struct pp_head head;
@@ -108,8 +117,13 @@ struct pp_plane {
 
 struct pp_result {
 	struct pp_head head;
-	int32_t error;	/* 0 or a positive errno */
-	uint32_t value; /* PP_CPUSET: enum enforce now in force; PP_PLANE: it was open already */
+	int32_t error; /* 0 or a positive errno */
+	/*
+	 * PP_CPUSET: enum enforce now in force; PP_PLANE: it was open already;
+	 * PP_NIC_OPEN: form | mode << 8; PP_NIC_FLOW: location. Any number, as far
+	 * as pp_check() goes.
+	 */
+	uint32_t value;
 	char why[128];
 };
 
@@ -135,6 +149,17 @@ union pp_msg {
 	struct pp_result result;
 	struct pp_ready ready;
 	struct pp_simple simple;
+	struct pp_nic_open nic_open;
+	struct pp_nic_close nic_close;
+	struct pp_nic_owner nic_owner;
+	struct pp_nic_queue nic_queue;
+	struct pp_nic_port nic_port;
+	struct pp_nic_flow nic_flow;
+	struct pp_nic_map nic_map;
+	struct pp_nic_xsk nic_xsk;
+	struct pp_nic_fds nic_fds;
+	struct pp_nic_count nic_count;
+	struct pp_nic_counts nic_counts;
 };
 
 enum pp_side { PP_REEVED, PP_CORE };
@@ -164,5 +189,20 @@ int pp_recv(int sock, enum pp_side from, union pp_msg *ret, int *fds, unsigned *
  */
 int pp_allow_cpuset(const struct conf *c, const struct pp_cpuset *m, struct err *e);
 int pp_allow_plane(const struct conf *c, const struct pp_plane *m, struct err *e);
+/*
+ * `name`: what the kernel calls the interface now; -ENODEV when the core knew it
+ * by another. Loopback is refused by the caller.
+ */
+int pp_allow_nic_open(const struct conf *c, const struct pp_nic_open *m, const char *name,
+		      struct err *e);
+/* Whether that tenant may be on the interface. */
+int pp_allow_nic_owner(const struct conf *c, const struct pp_nic_owner *m, const char *name,
+		       struct err *e);
+/* Not one of the system's queues. */
+int pp_allow_nic_queue(const struct conf *c, const struct pp_nic_queue *m, const char *name,
+		       struct err *e);
+/* Software flows only where the config has them. */
+int pp_allow_nic_flow(const struct conf *c, const struct pp_nic_flow *m, const char *name,
+		      struct err *e);
 
 #endif

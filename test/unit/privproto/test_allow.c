@@ -167,6 +167,123 @@ static void test_a_closed_plane_stays_closed(void **state)
 	assert_int_equal(plane(c, PLANE_MTL, 0, &e), 0);
 }
 
+/* "ens1" for media and the system, "ens2" closed, and a section for "ens1" alone. */
+static void with_nics(struct conf *c)
+{
+	c->nnics = 1;
+	str_copy(c->nics[0].text, NIC_NAME_MAX, "ens1*");
+	c->nnic_confs = 1;
+	c->nic_confs[0] = (struct nic_conf){
+		.name = { "ens1" }, .form = NIC_WANT_SINGLE, .system_queues = 2, .soft_flows = 1
+	};
+	c->tenants[MEDIA].quota.max[RES_XDP] = 1;
+	c->tenants[OTHER].quota.max[RES_XDP] = 1;
+	c->tenants[OTHER].nnics = 1;
+	str_copy(c->tenants[OTHER].nics[0].text, NIC_NAME_MAX, "ens9");
+	c->tenants[LOOSE].quota.max[RES_XDP] = 0;
+	assert_int_equal(conf_check(c, NULL), 0);
+}
+
+static int open_nic(const struct conf *c, const char *asked, uint32_t form, const char *now,
+		    struct err *e)
+{
+	struct pp_nic_open m = { .head.type = PP_NIC_OPEN, .ifindex = 7, .form = form };
+
+	str_copy(m.name, sizeof(m.name), asked);
+	return pp_allow_nic_open(c, &m, now, e);
+}
+
+static void test_interfaces(void **state)
+{
+	struct conf *c = *state;
+	struct err e = { 0 };
+
+	with_nics(c);
+	assert_int_equal(open_nic(c, "ens1", NIC_WANT_SINGLE, "ens1", &e), 0);
+	assert_int_equal(open_nic(c, "ens1", NIC_WANT_SINGLE, "ens2", &e), -ENODEV);
+	assert_string_equal(e.text, "interface 7 is not the one it was");
+	assert_int_equal(open_nic(c, "ens2", NIC_WANT_SINGLE, "ens2", &e), -EPERM);
+	assert_string_equal(e.text, "the configuration keeps reeve from ens2");
+	c->no_nics = 1;
+	assert_int_equal(open_nic(c, "ens1", NIC_WANT_SINGLE, "ens1", &e), -EPERM);
+}
+
+static void test_the_form_is_the_configs(void **state)
+{
+	struct conf *c = *state;
+	struct err e = { 0 };
+
+	with_nics(c);
+	assert_int_equal(open_nic(c, "ens1", NIC_WANT_DISPATCHER, "ens1", &e), -EPERM);
+	assert_string_equal(e.text, "the configuration opens ens1 as \"single\" only");
+	assert_int_equal(open_nic(c, "ens1", NIC_WANT_EITHER, "ens1", &e), -EPERM);
+	assert_int_equal(open_nic(c, "ens1", NIC_WANT_AUTO, "ens1", &e), -EINVAL);
+	assert_int_equal(open_nic(c, "ens1", NIC_WANT_MAX, "ens1", &e), -EINVAL);
+	/* No section: all is left open. */
+	for (uint32_t form = NIC_WANT_DISPATCHER; form < NIC_WANT_MAX; form++)
+		assert_int_equal(open_nic(c, "ens1f0", form, "ens1f0", &e), 0);
+	c->nic_confs[0].form = NIC_WANT_DISPATCHER;
+	assert_int_equal(open_nic(c, "ens1", NIC_WANT_DISPATCHER, "ens1", &e), 0);
+	assert_int_equal(open_nic(c, "ens1", NIC_WANT_SINGLE, "ens1", &e), -EPERM);
+}
+
+static int own(const struct conf *c, uint32_t tenant, const char *now, struct err *e)
+{
+	struct pp_nic_owner m = { .head.type = PP_NIC_OWNER, .tenant = tenant, .on = 1 };
+
+	return pp_allow_nic_owner(c, &m, now, e);
+}
+
+static void test_whose_an_interface_is(void **state)
+{
+	struct conf *c = *state;
+	struct err e = { 0 };
+
+	with_nics(c);
+	assert_int_equal(own(c, MEDIA, "ens1", &e), 0);
+	assert_int_equal(own(c, MEDIA, "ens2", &e), -EPERM);
+	assert_int_equal(own(c, OTHER, "ens1", &e), -EPERM);
+	assert_string_equal(e.text, "ens1 is not for tenant \"other\"");
+	assert_int_equal(own(c, LOOSE, "ens1", &e), -EPERM);
+	assert_int_equal(own(c, 5, "ens1", &e), -EINVAL);
+	assert_string_equal(e.text, "there is no tenant 5");
+	assert_int_equal(own(c, UINT32_MAX, "ens1", &e), -EINVAL);
+}
+
+static void test_queues_of_the_system(void **state)
+{
+	struct pp_nic_queue m = { .head.type = PP_NIC_QUEUE, .queue = 1, .on = 1 };
+	struct conf *c = *state;
+	struct err e = { 0 };
+
+	with_nics(c);
+	assert_int_equal(pp_allow_nic_queue(c, &m, "ens1", &e), -EPERM);
+	assert_string_equal(e.text, "queue 1 of ens1 is kept for the system");
+	assert_int_equal(pp_allow_nic_queue(c, &m, "ens1f0", &e), 0);
+	m.queue = 2;
+	assert_int_equal(pp_allow_nic_queue(c, &m, "ens1", &e), 0);
+	m.queue = 0;
+	assert_int_equal(pp_allow_nic_queue(c, &m, "ens1f0", &e), -EPERM);
+	m.on = 0;
+	assert_int_equal(pp_allow_nic_queue(c, &m, "ens1f0", &e), 0);
+}
+
+static void test_software_flows(void **state)
+{
+	struct pp_nic_flow m = { .head.type = PP_NIC_FLOW, .soft = 1, .on = 1 };
+	struct conf *c = *state;
+	struct err e = { 0 };
+
+	with_nics(c);
+	assert_int_equal(pp_allow_nic_flow(c, &m, "ens1", &e), 0);
+	assert_int_equal(pp_allow_nic_flow(c, &m, "ens1f0", &e), -EPERM);
+	assert_string_equal(e.text, "the configuration has no software flows on ens1f0");
+	m.on = 0;
+	assert_int_equal(pp_allow_nic_flow(c, &m, "ens1f0", &e), 0);
+	m = (struct pp_nic_flow){ .head.type = PP_NIC_FLOW, .on = 1 };
+	assert_int_equal(pp_allow_nic_flow(c, &m, "ens1f0", &e), 0);
+}
+
 #define with_conf(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -179,6 +296,11 @@ int main(void)
 		with_conf(test_no_such_tenant),
 		with_conf(test_planes),
 		with_conf(test_a_closed_plane_stays_closed),
+		with_conf(test_interfaces),
+		with_conf(test_the_form_is_the_configs),
+		with_conf(test_whose_an_interface_is),
+		with_conf(test_queues_of_the_system),
+		with_conf(test_software_flows),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -54,6 +54,68 @@ static int next_fd(void)
 	return fd;
 }
 
+/* The largest of everything. */
+static void sound_nic_request(union pp_msg *m)
+{
+	/* All but PP_NIC_OPEN and PP_NIC_CLOSE have the owner in the same place. */
+	m->nic_map.ifindex = INT32_MAX;
+	m->nic_map.owner = PP_OWNERS_MAX;
+	switch (m->head.type) {
+	case PP_NIC_OWNER:
+		m->nic_owner.tenant = TENANT_MAX - 1;
+		m->nic_owner.on = 1;
+		break;
+	case PP_NIC_QUEUE:
+		m->nic_queue.queue = NIC_QUEUES_MAX - 1;
+		m->nic_queue.on = 1;
+		break;
+	case PP_NIC_PORT:
+		m->nic_port.port = NIC_PORTS - 1;
+		m->nic_port.on = 1;
+		break;
+	case PP_NIC_FLOW:
+		m->nic_flow.on = 1;
+		m->nic_flow.soft = 1;
+		m->nic_flow.location = UINT32_MAX;
+		m->nic_flow.flow.dst_port = 5000;
+		break;
+	case PP_NIC_XSK:
+		m->nic_xsk.queue = NIC_QUEUES_MAX - 1;
+		m->nic_xsk.frames = PP_XSK_FRAMES_MAX;
+		m->nic_xsk.frame_size = 4096;
+		m->nic_xsk.rx = m->nic_xsk.tx = PP_XSK_RING_MAX;
+		m->nic_xsk.fill = m->nic_xsk.comp = PP_XSK_RING_MAX;
+		break;
+	case PP_NIC_COUNT:
+		m->nic_count.n = PP_COUNTS_MAX;
+		memset(m->nic_count.ports, 0xff, sizeof(m->nic_count.ports));
+		break;
+	}
+}
+
+static void sound_nic(union pp_msg *m)
+{
+	switch (m->head.type) {
+	case PP_NIC_OPEN:
+		m->nic_open.ifindex = INT32_MAX;
+		m->nic_open.form = NIC_WANT_EITHER;
+		strcpy(m->nic_open.name, "enp1s0f0np0.100");
+		break;
+	case PP_NIC_CLOSE:
+		m->nic_close.ifindex = 1;
+		break;
+	case PP_NIC_FDS:
+		m->nic_fds.value = 1;
+		break;
+	case PP_NIC_COUNTS:
+		m->nic_counts.n = PP_COUNTS_MAX;
+		break;
+	default:
+		if (m->head.type > PP_NIC_CLOSE)
+			sound_nic_request(m);
+	}
+}
+
 /* A sound message of each type. */
 static union pp_msg sound(uint32_t type)
 {
@@ -87,6 +149,7 @@ static union pp_msg sound(uint32_t type)
 		m.plane.on = 1;
 		break;
 	default:
+		sound_nic(&m);
 		break;
 	}
 	return m;
@@ -96,6 +159,8 @@ static unsigned fds_of(uint32_t type)
 {
 	switch (type) {
 	case PP_HELLO:
+		return 4;
+	case PP_NIC_FDS:
 		return 2;
 	case PP_CONF:
 	case PP_ACCEPT:
@@ -107,6 +172,8 @@ static unsigned fds_of(uint32_t type)
 
 static enum pp_side side_of(uint32_t type)
 {
+	if (type == PP_NIC_FDS || type == PP_NIC_COUNTS)
+		return PP_REEVED;
 	return type >= PP_READY ? PP_CORE : PP_REEVED;
 }
 
@@ -153,7 +220,7 @@ static void test_size_side_and_descriptors_must_fit(void **state)
 		assert_int_equal(pp_check(&m, size - 1, nfds, side), -EBADMSG);
 		assert_int_equal(pp_check(&m, size + 1, nfds, side), -EBADMSG);
 		assert_int_equal(pp_check(&m, size, nfds + 1, side), -EBADMSG);
-		if (nfds)
+		if (nfds && type != PP_NIC_FDS)
 			assert_int_equal(pp_check(&m, size, nfds - 1, side), -EBADMSG);
 	}
 }
@@ -219,7 +286,6 @@ static void test_result_fields(void **state)
 	(void)state;
 	assert_spoils(PP_RESULT, m.result.error = -1);
 	assert_spoils(PP_RESULT, m.result.error = 4096);
-	assert_spoils(PP_RESULT, m.result.value = ENFORCE_MAX);
 	assert_spoils(PP_RESULT, memset(m.result.why, 'x', sizeof(m.result.why)));
 }
 
@@ -233,10 +299,127 @@ static void test_fields_of_requests(void **state)
 	assert_spoils(PP_PLANE, m.plane.on = 2);
 }
 
+static int check_fds(const union pp_msg *m, unsigned nfds)
+{
+	return pp_check(m, sizeof(m->nic_fds), nfds, PP_REEVED);
+}
+
+static void test_descriptors_of_an_interface(void **state)
+{
+	union pp_msg fds = sound(PP_NIC_FDS);
+
+	(void)state;
+	assert_int_equal(check_fds(&fds, 0), -EBADMSG);
+	assert_int_equal(check_fds(&fds, 1), 0);
+	assert_int_equal(check_fds(&fds, 2), 0);
+	assert_int_equal(check_fds(&fds, 3), -EBADMSG);
+	fds.nic_fds.error = EPERM;
+	assert_int_equal(check_fds(&fds, 0), 0);
+	assert_int_equal(check_fds(&fds, 1), -EBADMSG);
+	assert_int_equal(check_fds(&fds, 2), -EBADMSG);
+	assert_spoils(PP_NIC_FDS, m.nic_fds.error = -1);
+	assert_spoils(PP_NIC_FDS, m.nic_fds.value = 2);
+	assert_spoils(PP_NIC_FDS, memset(m.nic_fds.why, 'x', sizeof(m.nic_fds.why)));
+}
+
+static void test_where_an_owner_is(void **state)
+{
+	(void)state;
+	for (uint32_t type = PP_NIC_OWNER; type <= PP_NIC_COUNT; type++) {
+		if (type == PP_NIC_FDS)
+			continue;
+		assert_spoils(type, m.nic_map.ifindex = 0);
+		assert_spoils(type, m.nic_map.ifindex = INT32_MAX + 1U);
+		assert_spoils(type, m.nic_map.ifindex = UINT32_MAX);
+		assert_spoils(type, m.nic_map.owner = 0);
+		assert_spoils(type, m.nic_map.owner = PP_OWNERS_MAX + 1);
+	}
+	assert_spoils(PP_NIC_CLOSE, m.nic_close.ifindex = 0);
+	assert_spoils(PP_NIC_CLOSE, m.nic_close.ifindex = UINT32_MAX);
+}
+
+static void test_open_fields(void **state)
+{
+	(void)state;
+	assert_spoils(PP_NIC_OPEN, m.nic_open.ifindex = 0);
+	assert_spoils(PP_NIC_OPEN, m.nic_open.ifindex = UINT32_MAX);
+	assert_spoils(PP_NIC_OPEN, m.nic_open.form = NIC_WANT_AUTO);
+	assert_spoils(PP_NIC_OPEN, m.nic_open.form = NIC_WANT_MAX);
+	assert_spoils(PP_NIC_OPEN, memset(m.nic_open.name, 'x', NIC_NAME_MAX));
+	assert_spoils(PP_NIC_OPEN, m.nic_open.name[0] = '\0');
+	assert_spoils(PP_NIC_OPEN, m.nic_open.name[3] = '/');
+}
+
+static void test_owner_queue_and_port_fields(void **state)
+{
+	union pp_msg off = sound(PP_NIC_OWNER);
+
+	(void)state;
+	assert_spoils(PP_NIC_OWNER, m.nic_owner.on = 2);
+	assert_spoils(PP_NIC_OWNER, m.nic_owner.tenant = TENANT_MAX);
+	off.nic_owner.on = 0;
+	off.nic_owner.tenant = UINT32_MAX;
+	assert_int_equal(check(&off), 0);
+	assert_spoils(PP_NIC_QUEUE, m.nic_queue.on = 2);
+	assert_spoils(PP_NIC_QUEUE, m.nic_queue.queue = NIC_QUEUES_MAX);
+	assert_spoils(PP_NIC_PORT, m.nic_port.on = 2);
+	assert_spoils(PP_NIC_PORT, m.nic_port.port = 0);
+	assert_spoils(PP_NIC_PORT, m.nic_port.port = NIC_PORTS);
+}
+
+static void test_flow_fields(void **state)
+{
+	union pp_msg off = sound(PP_NIC_FLOW);
+
+	(void)state;
+	assert_spoils(PP_NIC_FLOW, m.nic_flow.on = 2);
+	assert_spoils(PP_NIC_FLOW, m.nic_flow.soft = 2);
+	assert_spoils(PP_NIC_FLOW, m.nic_flow.flow.ipv6 = 2);
+	assert_spoils(PP_NIC_FLOW, m.nic_flow.flow.queue = NIC_QUEUES_MAX);
+	assert_spoils(PP_NIC_FLOW, m.nic_flow.flow.dst_port = 0);
+	off.nic_flow.on = 0;
+	off.nic_flow.flow = (struct flow){ 0 };
+	assert_int_equal(check(&off), 0);
+}
+
+static void test_socket_fields(void **state)
+{
+	union pp_msg receives = sound(PP_NIC_XSK);
+
+	(void)state;
+	receives.nic_xsk.tx = receives.nic_xsk.comp = 0;
+	assert_int_equal(check(&receives), 0);
+	assert_spoils(PP_NIC_XSK, m.head.serial = 0);
+	assert_spoils(PP_NIC_XSK, m.nic_xsk.queue = NIC_QUEUES_MAX);
+	assert_spoils(PP_NIC_XSK, m.nic_xsk.frames = 0);
+	assert_spoils(PP_NIC_XSK, m.nic_xsk.frames = PP_XSK_FRAMES_MAX - 1);
+	assert_spoils(PP_NIC_XSK, m.nic_xsk.frames = 2 * PP_XSK_FRAMES_MAX);
+	assert_spoils(PP_NIC_XSK, m.nic_xsk.frame_size = 1024);
+	assert_spoils(PP_NIC_XSK, m.nic_xsk.frame_size = 8192);
+	assert_spoils(PP_NIC_XSK, m.nic_xsk.rx = 0);
+	assert_spoils(PP_NIC_XSK, m.nic_xsk.rx = 2 * PP_XSK_RING_MAX);
+	assert_spoils(PP_NIC_XSK, m.nic_xsk.fill = 3);
+	assert_spoils(PP_NIC_XSK, m.nic_xsk.fill = 0);
+	assert_spoils(PP_NIC_XSK, m.nic_xsk.tx = 0);
+	assert_spoils(PP_NIC_XSK, m.nic_xsk.comp = 0);
+	assert_spoils(PP_NIC_XSK, m.nic_xsk.comp = 2 * PP_XSK_RING_MAX);
+}
+
+static void test_fields_of_counts(void **state)
+{
+	(void)state;
+	assert_spoils(PP_NIC_MAP, m.head.serial = 0);
+	assert_spoils(PP_NIC_COUNT, m.head.serial = 0);
+	assert_spoils(PP_NIC_COUNT, m.nic_count.n = 0);
+	assert_spoils(PP_NIC_COUNT, m.nic_count.n = PP_COUNTS_MAX + 1);
+	assert_spoils(PP_NIC_COUNT, m.nic_count.ports[PP_COUNTS_MAX - 1] = 0);
+	assert_spoils(PP_NIC_COUNTS, m.nic_counts.n = PP_COUNTS_MAX + 1);
+}
+
 static void test_each_type_through_a_socket(void **state)
 {
 	const struct pair *pair = *state;
-	int fds[2] = { some_fd(), some_fd() };
+	int fds[FD_PASS_MAX] = { some_fd(), some_fd(), some_fd(), some_fd() };
 
 	for (uint32_t type = PP_HELLO; type < PP_TYPE_MAX; type++) {
 		union pp_msg out = sound(type), in;
@@ -255,8 +438,8 @@ static void test_each_type_through_a_socket(void **state)
 			close(got[i]);
 		}
 	}
-	close(fds[0]);
-	close(fds[1]);
+	for (int i = 0; i < FD_PASS_MAX; i++)
+		close(fds[i]);
 }
 
 static void test_nothing_there(void **state)
@@ -373,6 +556,13 @@ int main(void)
 		cmocka_unit_test(test_accept_with_and_without_pidfd),
 		cmocka_unit_test(test_result_fields),
 		cmocka_unit_test(test_fields_of_requests),
+		cmocka_unit_test(test_descriptors_of_an_interface),
+		cmocka_unit_test(test_where_an_owner_is),
+		cmocka_unit_test(test_open_fields),
+		cmocka_unit_test(test_owner_queue_and_port_fields),
+		cmocka_unit_test(test_flow_fields),
+		cmocka_unit_test(test_socket_fields),
+		cmocka_unit_test(test_fields_of_counts),
 		with_pair(test_each_type_through_a_socket),
 		with_pair(test_nothing_there),
 		with_pair(test_the_other_side_is_gone),

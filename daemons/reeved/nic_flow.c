@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Flow rules. Those of XDP (soft) are keys of the flow map, found by the core's
+ * number; those of the NIC are in the table of records, found by where they
+ * are in the NIC. No rule of the NIC is deleted that is not in that table.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/layout.h"
+#include "mech/bpfmap.h"
+#include "reeved.h"
+
+/* --- of XDP -------------------------------------------------------------------- */
+
+struct soft_flow {
+	struct soft_flow *next;
+	uint32_t number;
+	struct reeve_flow_key key;
+};
+
+bool flows_on_port(const struct owner *o, uint16_t port)
+{
+	for (const struct soft_flow *s = o->flows; s; s = s->next)
+		if (s->key.dst_port == port)
+			return true;
+	return false;
+}
+
+static bool is_zero(const uint8_t address[16])
+{
+	static const uint8_t zero[16];
+
+	return !memcmp(address, zero, sizeof(zero));
+}
+
+/* What the program would never find: see the order of its lookups in bpf/layout.h. */
+static int check_soft(const struct flow *flow, struct err *e)
+{
+	if (!flow->dst_port)
+		return fail(e, EINVAL, "a software flow needs a destination port");
+	if (flow->src_port && is_zero(flow->src))
+		return fail(e, EINVAL, "a software flow with a source port needs a source address");
+	if (!is_zero(flow->src) && is_zero(flow->dst))
+		return fail(e, EINVAL,
+			    "a software flow with a source address needs a destination address");
+	return 0;
+}
+
+static struct reeve_flow_key key_of(const struct owner *o, const struct flow *flow)
+{
+	struct reeve_flow_key key = { 0 };
+
+	key.owner = o->number;
+	key.dst_port = flow->dst_port;
+	key.src_port = flow->src_port;
+	key.ipv6 = flow->ipv6;
+	memcpy(key.dst, flow->dst, sizeof(key.dst));
+	memcpy(key.src, flow->src, sizeof(key.src));
+	return key;
+}
+
+static struct soft_flow **find_soft(struct owner *o, uint32_t number)
+{
+	struct soft_flow **at = &o->flows;
+
+	while (*at && (*at)->number != number)
+		at = &(*at)->next;
+	return at;
+}
+
+static bool has_key(const struct owner *o, const struct reeve_flow_key *key)
+{
+	for (const struct soft_flow *s = o->flows; s; s = s->next)
+		if (!memcmp(&s->key, key, sizeof(*key)))
+			return true;
+	return false;
+}
+
+static void drop_soft(struct iface *f, struct owner *o, struct soft_flow **at)
+{
+	struct soft_flow *s = *at;
+
+	*at = s->next;
+	bpfmap_del(f->maps[LOADER_FD_FLOWS], &s->key);
+	if (owner_has_port(o, s->key.dst_port) && !flows_on_port(o, s->key.dst_port))
+		owner_write_port(o, s->key.dst_port, false);
+	free(s);
+}
+
+/* The key first: a port that has flows gives its owner nothing else. */
+static int set_soft(struct iface *f, struct owner *o, struct soft_flow *s, uint32_t slot)
+{
+	int r = bpfmap_set(f->maps[LOADER_FD_FLOWS], &s->key, &slot);
+
+	if (r < 0)
+		return r;
+	s->next = o->flows;
+	o->flows = s;
+	return owner_has_port(o, s->key.dst_port) ? owner_write_port(o, s->key.dst_port, false) : 0;
+}
+
+static int add_soft(struct iface *f, struct owner *o, const struct pp_nic_flow *m, struct err *e)
+{
+	struct reeve_flow_key key = key_of(o, &m->flow);
+	struct soft_flow *s;
+	int r;
+
+	if (f->form != NIC_FORM_SINGLE)
+		return fail(e, EOPNOTSUPP, "software flows need the single form");
+	r = check_soft(&m->flow, e);
+	if (r < 0)
+		return r;
+	if (has_key(o, &key) || *find_soft(o, m->location))
+		return fail(e, EEXIST, "the owner has this flow already");
+	s = malloc(sizeof(*s));
+	if (!s)
+		return fail(e, ENOMEM, "out of memory");
+	*s = (struct soft_flow){ .number = m->location, .key = key };
+	r = set_soft(f, o, s, m->flow.queue);
+	if (r == 0)
+		return 0;
+	if (o->flows == s)
+		drop_soft(f, o, &o->flows);
+	else
+		free(s);
+	return fail(e, -r, "can't set the flow: %s", strerror(-r));
+}
+
+/* --- of the NIC ---------------------------------------------------------------- */
+
+/* Written down as switched on by us before it is: it was off then, if it comes to that. */
+static int switch_on(struct nics *n, struct iface *f, const char *name, struct err *e)
+{
+	bool changed = false;
+	int r;
+
+	if (f->record->ntuple_changed || ntuple_capacity(n->ethtool, name) >= 0)
+		return 0;
+	f->record->ntuple_changed = 1;
+	r = ntuple_enable(n->ethtool, name, &changed);
+	f->record->ntuple_changed = r == 0 && changed;
+	return r < 0 ? fail(e, -r, "%s takes no flow rules: %s", name, strerror(-r)) : 0;
+}
+
+static int add_rule(struct nics *n, struct iface *f, const struct owner *o, const struct flow *flow,
+		    uint32_t *ret, struct err *e)
+{
+	struct rule_record *rule = rule_free(n);
+	char name[NIC_NAME_MAX];
+	uint32_t location;
+	int r;
+
+	if (f->queues[flow->queue] != o)
+		return fail(e, EPERM, "queue %u is not this owner's", flow->queue);
+	if (!n->ethtool)
+		return fail(e, EOPNOTSUPP, "flow rules can't be set from here");
+	if (!rule)
+		return fail(e, ENOSPC, "%d flow rules are in use, no more fit", IFACE_RULES_MAX);
+	r = iface_name(f->ifindex, name, e);
+	if (r == 0)
+		r = switch_on(n, f, name, e);
+	if (r == 0)
+		r = ntuple_insert(n->ethtool, name, flow, &location, e);
+	if (r < 0)
+		return r;
+	rule_write(rule, &(struct rule_record){ .ifindex = f->ifindex,
+						.owner = o->number,
+						.queue = flow->queue,
+						.location = location });
+	*ret = location;
+	return 0;
+}
+
+/* An interface that is gone took its rules along. */
+static void drop_rule(struct nics *n, struct rule_record *rule)
+{
+	char name[NIC_NAME_MAX] = "";
+	struct err e = { 0 };
+	int r = iface_name(rule->ifindex, name, &e);
+
+	if (r == 0 && n->ethtool)
+		r = ntuple_delete(n->ethtool, name, rule->location, &e);
+	if (r < 0 && r != -ENOENT && r != -ENODEV)
+		nics_complain("a flow rule could not be taken back", name, e.text);
+	rule->ifindex = 0;
+}
+
+static struct rule_record *find_rule(struct nics *n, const struct iface *f, const struct owner *o,
+				     uint32_t location)
+{
+	for (int i = 0; i < IFACE_RULES_MAX; i++) {
+		struct rule_record *r = &n->table->rules[i];
+
+		if (r->ifindex == f->ifindex && r->owner == o->number && r->location == location)
+			return r;
+	}
+	return NULL;
+}
+
+void rules_leave_queue(struct nics *n, const struct iface *f, uint32_t queue)
+{
+	for (int i = 0; i < IFACE_RULES_MAX; i++) {
+		struct rule_record *r = &n->table->rules[i];
+
+		if (r->ifindex == f->ifindex && r->queue == queue)
+			drop_rule(n, r);
+	}
+}
+
+void rules_end(struct nics *n, struct nic_record *rec, const char *name)
+{
+	for (int i = 0; i < IFACE_RULES_MAX; i++) {
+		struct rule_record *r = &n->table->rules[i];
+
+		if (r->ifindex == rec->ifindex && name)
+			drop_rule(n, r);
+		else if (r->ifindex == rec->ifindex)
+			r->ifindex = 0;
+	}
+	if (rec->ntuple_changed && name && n->ethtool)
+		ntuple_disable(n->ethtool, name);
+	rec->ntuple_changed = 0;
+}
+
+/* --- both ---------------------------------------------------------------------- */
+
+int flow_add(struct nics *n, struct iface *f, struct owner *o, const struct pp_nic_flow *m,
+	     uint32_t *ret, struct err *e)
+{
+	int r;
+
+	if (!m->soft)
+		return add_rule(n, f, o, &m->flow, ret, e);
+	r = add_soft(f, o, m, e);
+	if (r == 0)
+		*ret = m->location;
+	return r;
+}
+
+int flow_remove(struct nics *n, struct iface *f, struct owner *o, const struct pp_nic_flow *m,
+		struct err *e)
+{
+	struct soft_flow **soft = find_soft(o, m->location);
+	struct rule_record *rule = find_rule(n, f, o, m->location);
+
+	if (m->soft ? !*soft : !rule)
+		return fail(e, ENOENT, "the owner has no such flow");
+	if (m->soft)
+		drop_soft(f, o, soft);
+	else
+		drop_rule(n, rule);
+	return 0;
+}
+
+/* Those of the NIC went with their queues. */
+void flows_end(struct iface *f, struct owner *o)
+{
+	while (o->flows)
+		drop_soft(f, o, &o->flows);
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Requests as the core makes them, over the host of host.h. Included once by each test. */
+#ifndef TEST_REEVED_NIC_FIXTURE_H
+#define TEST_REEVED_NIC_FIXTURE_H
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "host.h"
+
+#include <cmocka.h>
+
+enum { SERIAL = 40 };
+
+static inline void use_config(void)
+{
+	struct conf *c = &host.d.conf;
+
+	conf_defaults(c);
+	c->ntenants = 4;
+	str_copy(c->tenants[MEDIA].name, TENANT_NAME_MAX, "media");
+	str_copy(c->tenants[OTHER].name, TENANT_NAME_MAX, "other");
+	c->tenants[MEDIA].quota.max[RES_XDP] = 4;
+	c->tenants[OTHER].quota.max[RES_XDP] = 4;
+	c->nnics = 1;
+	str_copy(c->nics[0].text, NIC_NAME_MAX, "ens1");
+	c->nnic_confs = 1;
+	c->nic_confs[0] = (struct nic_conf){
+		.name = { "ens1" }, .channels = 4, .system_queues = 1, .soft_flows = 1
+	};
+	assert_int_equal(conf_check(c, NULL), 0);
+}
+
+static inline int setup_host(void **state)
+{
+	struct err e;
+
+	(void)state;
+	memset(&host, 0, sizeof(host));
+	host.d.conf_serial = 1;
+	host.ens1_name = "ens1";
+	host.channels = 8;
+	host.ntuple_possible = true;
+	use_config();
+	return nics_open(&host.d, &e);
+}
+
+/* Its answer is in host.sent; 0 or the error of a PP_RESULT. */
+static inline int ask(union pp_msg m)
+{
+	unsigned before = host.nsent;
+
+	assert_int_equal(pp_check(&m, pp_size(m.head.type), 0, PP_CORE), 0);
+	nic_ops_handle(&host.d, &m);
+	if (!m.head.serial || host.nsent == before)
+		return 0;
+	assert_int_equal(host.nsent, before + 1);
+	assert_int_equal(host.sent.head.serial, m.head.serial);
+	return host.sent.head.type == PP_RESULT ? host.sent.result.error : 0;
+}
+
+static inline const char *why(void)
+{
+	return host.sent.result.why;
+}
+
+static inline union pp_msg open_as(uint32_t form)
+{
+	union pp_msg m = { .nic_open = { .head = { PP_NIC_OPEN, SERIAL },
+					 .ifindex = ENS1,
+					 .form = form,
+					 .conf_serial = 1,
+					 .name = "ens1" } };
+
+	return m;
+}
+
+static inline void close_ens1(void)
+{
+	ask((union pp_msg){ .nic_close = { .head = { PP_NIC_CLOSE, 0 }, .ifindex = ENS1 } });
+}
+
+static inline int owner(uint32_t number, uint32_t tenant, bool on)
+{
+	return ask((union pp_msg){ .nic_owner = { .head = { PP_NIC_OWNER, SERIAL },
+						  .ifindex = ENS1,
+						  .owner = number,
+						  .tenant = tenant,
+						  .conf_serial = 1,
+						  .on = on } });
+}
+
+static inline int queue(uint32_t number, uint32_t queue, bool on)
+{
+	return ask((union pp_msg){ .nic_queue = { .head = { PP_NIC_QUEUE, SERIAL },
+						  .ifindex = ENS1,
+						  .owner = number,
+						  .queue = queue,
+						  .on = on } });
+}
+
+static inline int port(uint32_t number, uint32_t port, bool on)
+{
+	return ask((union pp_msg){ .nic_port = { .head = { PP_NIC_PORT, SERIAL },
+						 .ifindex = ENS1,
+						 .owner = number,
+						 .port = port,
+						 .on = on } });
+}
+
+static inline union pp_msg flow_to(uint32_t number, uint32_t queue, uint16_t dst_port)
+{
+	union pp_msg m = { .nic_flow = { .head = { PP_NIC_FLOW, SERIAL },
+					 .ifindex = ENS1,
+					 .owner = number,
+					 .on = 1,
+					 .flow = { .queue = (uint16_t)queue,
+						   .dst_port = dst_port,
+						   .dst = { 239, 1, 1, 1 } } } };
+
+	return m;
+}
+
+static inline int soft_flow(uint32_t number, uint32_t id, uint16_t dst_port, bool on)
+{
+	union pp_msg m = flow_to(number, 1, dst_port);
+
+	m.nic_flow.soft = 1;
+	m.nic_flow.location = id;
+	m.nic_flow.on = on;
+	m.nic_flow.flow.src[0] = (uint8_t)id;
+	return ask(m);
+}
+
+static inline int hard_flow(uint32_t number, uint32_t queue, uint16_t dst_port)
+{
+	return ask(flow_to(number, queue, dst_port));
+}
+
+static inline int end_hard_flow(uint32_t number, uint32_t location)
+{
+	union pp_msg m = flow_to(number, 0, 1);
+
+	m.nic_flow.on = 0;
+	m.nic_flow.location = location;
+	return ask(m);
+}
+
+static inline int get_map(uint32_t number)
+{
+	ask((union pp_msg){
+		.nic_map = { .head = { PP_NIC_MAP, SERIAL }, .ifindex = ENS1, .owner = number } });
+	return host.sent.nic_fds.error;
+}
+
+static inline int get_socket(uint32_t number, uint32_t queue)
+{
+	ask((union pp_msg){ .nic_xsk = { .head = { PP_NIC_XSK, SERIAL },
+					 .ifindex = ENS1,
+					 .owner = number,
+					 .queue = queue,
+					 .frames = 64,
+					 .frame_size = 2048,
+					 .rx = 64,
+					 .fill = 64 } });
+	return host.sent.nic_fds.error;
+}
+
+/* Open, in this form, with nobody on it. */
+static inline void open_ens1(enum nic_form form)
+{
+	ask(open_as(NIC_WANT_EITHER));
+	host_loader_attaches(form, 8);
+	assert_int_equal(host.sent.result.error, 0);
+}
+
+static inline int teardown_host(void **state)
+{
+	(void)state;
+	nics_close_all(&host.d);
+	while (host_loader_request())
+		host_loader_detaches();
+	return nics_idle(&host.d.nics) ? 0 : -1;
+}
+
+#define with_host(f) cmocka_unit_test_setup_teardown(f, setup_host, teardown_host)
+
+#endif
