@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdalign.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -109,8 +110,15 @@ int conn_open(struct conn *c, const char *path, uint64_t deadline, struct err *e
 	return r < 0 ? connect_failed(errno, path, e) : 0;
 }
 
+static void close_fds(struct conn *c)
+{
+	while (c->nfds)
+		close(c->fds[--c->nfds]);
+}
+
 void conn_close(struct conn *c)
 {
+	close_fds(c);
 	if (c->fd >= 0)
 		close(c->fd);
 	free(c->buf);
@@ -181,13 +189,49 @@ static int make_room(struct conn *c, struct err *e)
 	return 0;
 }
 
+static void keep_fds(struct conn *c, struct msghdr *msg)
+{
+	for (struct cmsghdr *m = CMSG_FIRSTHDR(msg); m; m = CMSG_NXTHDR(msg, m)) {
+		const unsigned char *at = CMSG_DATA(m);
+
+		if (m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t len = m->cmsg_len - CMSG_LEN(0); len >= sizeof(int);
+		     len -= sizeof(int), at += sizeof(int)) {
+			int fd;
+
+			memcpy(&fd, at, sizeof(fd));
+			if (c->nfds < CONN_FDS_MAX)
+				c->fds[c->nfds++] = fd;
+			else
+				close(fd);
+		}
+	}
+}
+
+/* As recv(2), without waiting. What does not fit the control buffer is closed by the kernel. */
+static ssize_t receive(struct conn *c)
+{
+	alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * CONN_FDS_MAX)];
+	struct iovec iov = { .iov_base = c->buf + c->end, .iov_len = c->size - c->end };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(c->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n >= 0)
+		keep_fds(c, &msg);
+	return n;
+}
+
 /* -EAGAIN: nothing is there yet. */
 static int read_more(struct conn *c, struct err *e)
 {
 	ssize_t n;
 
 	do {
-		n = recv(c->fd, c->buf + c->end, c->size - c->end, MSG_DONTWAIT);
+		n = receive(c);
 	} while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		c->end += (size_t)n;
@@ -203,6 +247,7 @@ static int read_more(struct conn *c, struct err *e)
 
 int conn_recv(struct conn *c, uint64_t deadline, const char **ret, size_t *ret_len, struct err *e)
 {
+	close_fds(c);
 	while (!take_text(c, ret, ret_len)) {
 		int r = make_room(c, e);
 
@@ -213,5 +258,17 @@ int conn_recv(struct conn *c, uint64_t deadline, const char **ret, size_t *ret_l
 		if (r < 0)
 			return r;
 	}
+	return 0;
+}
+
+int conn_take_fds(struct conn *c, int *ret, unsigned n, struct err *e)
+{
+	if (c->nfds != n) {
+		fail(e, EPROTO, "%u descriptors came where %u belong", c->nfds, n);
+		close_fds(c);
+		return -EPROTO;
+	}
+	memcpy(ret, c->fds, n * sizeof(*ret));
+	c->nfds = 0;
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A stream socket that carries NUL-terminated texts. Owns the socket and the
- * bytes that were received but not yet taken. Every wait has a deadline.
+ * A stream socket that carries NUL-terminated texts, and with them descriptors.
+ * Owns the socket, and the bytes and descriptors that were received but not yet
+ * taken. Every wait has a deadline.
  */
 #ifndef REEVE_CLIENT_CONN_H
 #define REEVE_CLIENT_CONN_H
@@ -11,7 +12,10 @@
 
 #include "base/err.h"
 
-enum { CONN_TEXT_MAX = 16 << 20 };
+enum {
+	CONN_TEXT_MAX = 16 << 20,
+	CONN_FDS_MAX = 2, /* more that come with one text are closed */
+};
 
 #define DEADLINE_NEVER UINT64_MAX
 
@@ -24,6 +28,8 @@ struct conn {
 	size_t size;
 	size_t start, end; /* what is held: buf[start..end) */
 	size_t scanned;	   /* buf[start..scanned) holds no NUL */
+	int fds[CONN_FDS_MAX];
+	unsigned nfds;
 };
 
 /* Afterwards conn_close() may be called, whatever this returned. */
@@ -39,5 +45,12 @@ int conn_send(struct conn *c, const char *bytes, size_t len, uint64_t deadline, 
  * -EPROTO above CONN_TEXT_MAX.
  */
 int conn_recv(struct conn *c, uint64_t deadline, const char **ret, size_t *ret_len, struct err *e);
+
+/*
+ * The descriptors that came with the last text, which are the caller's then.
+ * -EPROTO: they are not `n`, and are closed. Those that nobody takes are closed by
+ * the next conn_recv().
+ */
+int conn_take_fds(struct conn *c, int *ret, unsigned n, struct err *e);
 
 #endif

@@ -6,30 +6,19 @@
 #include "client/client.h"
 #include "client/member.h"
 #include "client/refusal.h"
+#include "client/want.h"
 #include "model/res.h"
 
 /* What the struct was when it was first published; it only grows. */
 enum { WANT_SIZE_FIRST = sizeof(struct reeve_want) };
 
-/*
- * A program built with an older header passes less: what it does not know is
- * zero. One built with a newer header may use nothing that we don't know.
- */
 static int take_want(const struct reeve_want *want, struct reeve_want *ret, struct err *e)
 {
-	size_t known = want->size < sizeof(*ret) ? want->size : sizeof(*ret);
-	const char *bytes = (const char *)want;
+	int r = want_take(want, WANT_SIZE_FIRST, ret, sizeof(*ret), e);
 
-	if (want->size < WANT_SIZE_FIRST)
-		return fail(e, EINVAL, "the size of struct reeve_want is not set");
-	for (size_t i = known; i < want->size; i++)
-		if (bytes[i])
-			return fail(e, EINVAL, "the program wants more than this libreeve knows");
-	*ret = (struct reeve_want){ 0 };
-	memcpy(ret, want, known);
-	if (ret->ttl_ms > INT64_MAX)
+	if (r == 0 && ret->ttl_ms > INT64_MAX)
 		return fail(e, EINVAL, "the time limit is too long");
-	return 0;
+	return r;
 }
 
 static int add_numbers(json_t *o, const struct reeve_want *w)

@@ -1,124 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Parameters are taken out of their object one by one, so that a member still
- * there at the end is one that the method does not have. After the first fault
- * nothing more is taken.
- */
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/str.h"
-#include "model/conf.h"
 #include "model/host.h"
-#include "wire/native.h"
+#include "wire/params.h"
 #include "wire/varlink.h"
 
 #define IO	"io.reeve"
 #define SERVICE "org.varlink.service"
-
-enum presence { REQUIRED, OPTIONAL };
-
-struct params {
-	json_t *object;
-	struct native_fault *fault;
-	bool bad;
-};
-
-/* Foreign text as far as it fits, never cut within a character. */
-static void copy_utf8(char *to, size_t size, const char *from)
-{
-	size_t len = strlen(from);
-
-	if (len >= size) {
-		len = size - 1;
-		while (len > 0 && ((unsigned char)from[len] & 0xc0) == 0x80)
-			len--;
-	}
-	memcpy(to, from, len);
-	to[len] = '\0';
-}
-
-static void set_fault(struct native_fault *f, const char *error, const char *parameter)
-{
-	snprintf(f->error, sizeof(f->error), SERVICE ".%s", error);
-	copy_utf8(f->parameter, sizeof(f->parameter), parameter);
-}
-
-static void refuse(struct params *p, const char *name)
-{
-	if (p->bad)
-		return;
-	set_fault(p->fault, "InvalidParameter", name);
-	p->bad = true;
-}
-
-/* A new reference, or NULL when there is none to decode; null is as good as absent. */
-static json_t *take(struct params *p, const char *name, enum presence presence)
-{
-	json_t *value = p->bad ? NULL : json_incref(json_object_get(p->object, name));
-
-	json_object_del(p->object, name);
-	if (value && !json_is_null(value))
-		return value;
-	json_decref(value);
-	if (presence == REQUIRED)
-		refuse(p, name);
-	return NULL;
-}
-
-/* The functions below leave *ret alone when there is nothing to take. */
-
-static void take_int(struct params *p, const char *name, enum presence presence, int64_t lowest,
-		     int64_t highest, int64_t *ret)
-{
-	json_auto_t *value = take(p, name, presence);
-	int64_t number = json_integer_value(value);
-
-	if (!value)
-		return;
-	if (!json_is_integer(value) || number < lowest || number > highest)
-		refuse(p, name);
-	else
-		*ret = number;
-}
-
-static void take_bool(struct params *p, const char *name, bool *ret)
-{
-	json_auto_t *value = take(p, name, OPTIONAL);
-
-	if (!value)
-		return;
-	if (!json_is_boolean(value))
-		refuse(p, name);
-	else
-		*ret = json_is_true(value);
-}
-
-static bool take_text(struct params *p, const char *name, enum presence presence, char *ret,
-		      size_t size)
-{
-	json_auto_t *value = take(p, name, presence);
-
-	if (!value)
-		return false;
-	if (!json_is_string(value) || json_string_length(value) >= size ||
-	    !native_text_plain(json_string_value(value))) {
-		refuse(p, name);
-		return false;
-	}
-	return str_copy(ret, size, json_string_value(value));
-}
-
-/* Text that may not be empty: "" in the request struct says that it was absent. */
-static void take_word(struct params *p, const char *name, enum presence presence, char *ret,
-		      size_t size)
-{
-	if (take_text(p, name, presence, ret, size) && !ret[0])
-		refuse(p, name);
-}
 
 static void take_kind(struct params *p, uint32_t *ret)
 {
@@ -128,20 +19,9 @@ static void take_kind(struct params *p, uint32_t *ret)
 	take_word(p, "kind", REQUIRED, name, sizeof(name));
 	kind = res_kind_parse(name);
 	if (kind < 0)
-		refuse(p, "kind");
+		params_refuse(p, "kind");
 	else
 		*ret = (uint32_t)kind;
-}
-
-static void take_cpus(struct params *p, struct cpuset *ret)
-{
-	json_auto_t *value = take(p, "cpus", OPTIONAL);
-
-	if (!value)
-		return;
-	if (!json_is_string(value) || cpuset_parse(json_string_value(value), ret) < 0 ||
-	    cpuset_empty(ret))
-		refuse(p, "cpus");
 }
 
 static void decode_hello(struct params *p, struct native_request *q)
@@ -157,30 +37,19 @@ static void take_place(struct params *p, struct native_request *q)
 	take_int(p, "node", OPTIONAL, 0, INT32_MAX, &node);
 	take_word(p, "near", OPTIONAL, q->acquire.near, sizeof(q->acquire.near));
 	if (node != NODE_NONE && q->acquire.near[0])
-		refuse(p, "near");
+		params_refuse(p, "near");
 	q->acquire.node = (int32_t)node;
 }
 
 static void decode_acquire(struct params *p, struct native_request *q)
 {
-	const int64_t ttl_max_ms = CONF_TIME_LIMIT_MAX_NS / NS_PER_MS;
-	int64_t count = 0, ttl_ms = 0;
-	bool exact;
-
 	take_kind(p, &q->acquire.kind);
-	take_int(p, "count", OPTIONAL, 1, CPU_MAX, &count);
-	take_cpus(p, &q->acquire.exact);
-	exact = !cpuset_empty(&q->acquire.exact);
-	if (!count && !exact)
-		refuse(p, "count");
-	if (count && exact)
-		refuse(p, "cpus");
-	q->acquire.count = (uint32_t)count;
-
+	take_count_or_list(p, "cpus", CPU_MAX, &q->acquire.count, &q->acquire.exact);
+	if (!q->acquire.count && cpuset_empty(&q->acquire.exact))
+		params_refuse(p, "count");
 	take_place(p, q);
 	take_bool(p, "whole_core", &q->acquire.whole_core);
-	take_int(p, "ttl_ms", OPTIONAL, 0, ttl_max_ms, &ttl_ms);
-	q->acquire.ttl_ns = (uint64_t)ttl_ms * NS_PER_MS;
+	take_ttl(p, &q->acquire.ttl_ns);
 	take_text(p, "name", OPTIONAL, q->acquire.name, sizeof(q->acquire.name));
 }
 
@@ -223,10 +92,8 @@ static bool is_interface(const char *name, size_t len)
 static void decode_get_interface(struct params *p, struct native_request *q)
 {
 	take_word(p, "interface", REQUIRED, q->interface, sizeof(q->interface));
-	if (p->bad || is_interface(q->interface, strlen(q->interface)))
-		return;
-	set_fault(p->fault, "InterfaceNotFound", q->interface);
-	p->bad = true;
+	if (!is_interface(q->interface, strlen(q->interface)))
+		params_fault(p, "InterfaceNotFound", q->interface);
 }
 
 static const struct {
@@ -238,6 +105,14 @@ static const struct {
 	[NATIVE_ACQUIRE] = { IO ".Acquire", decode_acquire },
 	[NATIVE_EXPLAIN] = { IO ".Explain", decode_acquire },
 	[NATIVE_RELEASE] = { IO ".Release", decode_release },
+	[NATIVE_LIST_NICS] = { IO ".ListNics", NULL },
+	[NATIVE_ACQUIRE_QUEUES] = { IO ".AcquireQueues", decode_acquire_queues },
+	[NATIVE_ADD_PORT] = { IO ".AddPort", decode_port },
+	[NATIVE_REMOVE_PORT] = { IO ".RemovePort", decode_port },
+	[NATIVE_ADD_FLOW] = { IO ".AddFlow", decode_add_flow },
+	[NATIVE_OPEN_SOCKET] = { IO ".OpenSocket", decode_open_socket },
+	[NATIVE_LIST_PORTS] = { IO ".ListPorts", decode_tenant },
+	[NATIVE_LIST_FLOWS] = { IO ".ListFlows", decode_tenant },
 	[NATIVE_LIST_LEASES] = { IO ".ListLeases", decode_tenant },
 	[NATIVE_LIST_INSTANCES] = { IO ".ListInstances", decode_tenant },
 	[NATIVE_LIST_TENANTS] = { IO ".ListTenants", NULL },
@@ -250,7 +125,7 @@ static const struct {
 static_assert(ARRAY_SIZE(methods) == NATIVE_METHOD_MAX, "a row for each method");
 
 /* NATIVE_METHOD_MAX, with the fault, when there is none. */
-static enum native_method find_method(const char *name, struct native_fault *fault)
+static enum native_method find_method(const char *name, struct params *p)
 {
 	const char *dot = strrchr(name, '.');
 	char interface[VARLINK_METHOD_MAX];
@@ -259,26 +134,22 @@ static enum native_method find_method(const char *name, struct native_fault *fau
 		if (!strcmp(name, methods[i].name))
 			return i;
 	if (!dot || is_interface(name, (size_t)(dot - name))) {
-		set_fault(fault, "MethodNotFound", name);
+		params_fault(p, "MethodNotFound", name);
 		return NATIVE_METHOD_MAX;
 	}
 	snprintf(interface, sizeof(interface), "%.*s", (int)(dot - name), name);
-	set_fault(fault, "InterfaceNotFound", interface);
+	params_fault(p, "InterfaceNotFound", interface);
 	return NATIVE_METHOD_MAX;
 }
 
-/* Decodes what the method takes; whatever is left, it does not have. */
-static bool decode_params(json_t *object, struct native_request *q, struct native_fault *fault)
+static bool decode_call(const struct varlink_call *call, struct params *p, struct native_request *q)
 {
-	struct params p = { .object = object, .fault = fault };
-	const char *rest;
-
+	q->method = find_method(call->method, p);
+	if (q->method == NATIVE_METHOD_MAX)
+		return false;
 	if (methods[q->method].decode)
-		methods[q->method].decode(&p, q);
-	rest = json_object_iter_key(json_object_iter(object));
-	if (rest)
-		refuse(&p, rest);
-	return !p.bad;
+		methods[q->method].decode(p, q);
+	return params_end(p);
 }
 
 int native_decode(const char *text, size_t len, struct native_request *ret,
@@ -287,6 +158,7 @@ int native_decode(const char *text, size_t len, struct native_request *ret,
 	_cleanup_(varlink_call_done) struct varlink_call call = { 0 };
 	struct native_request q = { 0 };
 	struct native_fault f = { 0 };
+	struct params p = { .fault = &f };
 	int r;
 
 	r = varlink_call_decode(text, len, &call, e);
@@ -295,8 +167,8 @@ int native_decode(const char *text, size_t len, struct native_request *ret,
 	f.oneway = call.oneway;
 	q.oneway = call.oneway;
 	q.more = call.more;
-	q.method = find_method(call.method, &f);
-	if (q.method == NATIVE_METHOD_MAX || !decode_params(call.parameters, &q, &f)) {
+	p.object = call.parameters;
+	if (!decode_call(&call, &p, &q)) {
 		*fault = f;
 		return fail(e, EINVAL, "%s: %s", f.error, f.parameter);
 	}

@@ -13,12 +13,23 @@
 #include "base/cpuset.h"
 #include "base/err.h"
 #include "model/event.h"
+#include "model/nic.h"
 #include "model/res.h"
 
 enum {
 	NATIVE_API = 1,	       /* what this version speaks */
 	NATIVE_API_LOWEST = 1, /* and the oldest it still serves */
 	NATIVE_NAME_MAX = 64,
+
+	/* OpenSocket: what is absent, and the limits; all powers of two. */
+	NATIVE_XSK_FRAMES = 2048,
+	NATIVE_XSK_FRAMES_MIN = 16,
+	NATIVE_XSK_FRAMES_MAX = 16384,
+	NATIVE_XSK_FRAME_SIZE = 2048,
+	NATIVE_XSK_FRAME_SIZE_MAX = 4096,
+	NATIVE_XSK_RING = 1024, /* entries of each of the four */
+	NATIVE_XSK_RING_MIN = 16,
+	NATIVE_XSK_RING_MAX = 4096,
 };
 
 extern const char varlink_io_reeve[];	 /* text of the interface */
@@ -30,6 +41,14 @@ enum native_method {
 	NATIVE_ACQUIRE,
 	NATIVE_EXPLAIN,
 	NATIVE_RELEASE,
+	NATIVE_LIST_NICS,
+	NATIVE_ACQUIRE_QUEUES,
+	NATIVE_ADD_PORT,
+	NATIVE_REMOVE_PORT,
+	NATIVE_ADD_FLOW,
+	NATIVE_OPEN_SOCKET,
+	NATIVE_LIST_PORTS,
+	NATIVE_LIST_FLOWS,
 	NATIVE_LIST_LEASES,
 	NATIVE_LIST_INSTANCES,
 	NATIVE_LIST_TENANTS,
@@ -57,11 +76,30 @@ struct native_request {
 			bool whole_core;
 			uint64_t ttl_ns;
 			char name[NATIVE_NAME_MAX];
-		} acquire;	 /* and explain */
-		uint64_t lease;	 /* release */
-		char tenant[32]; /* lists; "": all one may see */
-		uint64_t since;	 /* events */
-		char plane[16];	 /* hold_plane */
+		} acquire; /* and explain */
+		struct {
+			char nic[NIC_NAME_MAX];
+			uint32_t count;	     /* 0: exact is not empty; 1 when both are absent */
+			struct cpuset exact; /* of queue numbers below NIC_QUEUES_MAX */
+			uint64_t ttl_ns;
+			char name[NATIVE_NAME_MAX];
+		} queues; /* acquire_queues */
+		struct {
+			char nic[NIC_NAME_MAX];
+			uint16_t port; /* never 0 */
+		} port;		       /* add_port, remove_port */
+		struct {
+			char nic[NIC_NAME_MAX];
+			struct flow flow; /* flow_check() holds */
+		} flow;			  /* add_flow */
+		struct {
+			uint64_t lease;
+			uint32_t frames, frame_size, ring; /* sound; the defaults when absent */
+		} socket;				   /* open_socket */
+		uint64_t lease;				   /* release */
+		char tenant[32];			   /* lists; "": all one may see */
+		uint64_t since;				   /* events */
+		char plane[16];				   /* hold_plane */
 		char interface[128];
 	};
 };
@@ -76,7 +114,7 @@ struct native_fault {
 /*
  * -EBADMSG: not a Varlink call, hang up. -EINVAL: *fault is the answer. Unknown
  * members, wrong types, numbers out of range and contradictions (both count and
- * cpus, both node and near) are faults.
+ * a list, both node and near, addresses of two kinds) are faults.
  */
 int native_decode(const char *text, size_t len, struct native_request *ret,
 		  struct native_fault *fault, struct err *e);
@@ -118,6 +156,37 @@ struct native_cpu {
 	const char *tenant; /* NULL likewise */
 };
 json_t *native_cpu_json(const struct native_cpu *c);
+
+struct native_nic {
+	const char *name, *kind, *why;
+	uint32_t ifindex;
+	int32_t node;
+	bool up, usable, foreign;
+	uint32_t queues, users, program;
+	const struct cpuset *leasable, *free;
+	uint32_t form, mode; /* enum nic_form, enum nic_mode */
+	const char *flows;
+};
+json_t *native_nic_json(const struct native_nic *n);
+
+struct native_port {
+	uint64_t lease, instance;
+	const char *nic, *tenant;
+	uint32_t ifindex, uses;
+	uint16_t port;
+	bool counted; /* packets and bytes are known */
+	uint64_t packets, bytes;
+};
+json_t *native_port_json(const struct native_port *p);
+
+struct native_flow {
+	uint64_t lease, instance;
+	const char *nic, *tenant;
+	uint32_t ifindex, rule;
+	bool soft;
+	const struct flow *flow;
+};
+json_t *native_flow_json(const struct native_flow *f);
 
 struct native_tenant {
 	const char *name;

@@ -3,6 +3,7 @@
  * Objects are built member by member; the first that can't be made spoils the
  * object, and only the end asks whether there is one.
  */
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -108,13 +109,18 @@ static void add_time(struct builder *b, const char *key, uint64_t wall_ns)
 	add_text(b, key, text);
 }
 
+static const char *known(const char *name)
+{
+	return name ? name : "unknown";
+}
+
 static void add_resource(struct builder *b, const struct res *res)
 {
 	const char *kind = res_kind_name(res->kind);
 	char text[64];
 
 	res_format(res, text, sizeof(text));
-	add_text(b, "kind", kind ? kind : "unknown");
+	add_text(b, "kind", known(kind));
 	add_text(b, "resource", text);
 }
 
@@ -167,6 +173,85 @@ json_t *native_cpu_json(const struct native_cpu *c)
 	return end(&b);
 }
 
+static void add_cpus(struct builder *b, const char *key, const struct cpuset *set)
+{
+	char text[CPUS_TEXT];
+
+	cpuset_format(set, text, sizeof(text));
+	add_text(b, key, text);
+}
+
+json_t *native_nic_json(const struct native_nic *n)
+{
+	struct builder b = begin();
+
+	add_text(&b, "name", n->name);
+	add_int(&b, "ifindex", n->ifindex);
+	add_int(&b, "node", n->node);
+	add_text(&b, "kind", n->kind);
+	add_bool(&b, "up", n->up);
+	add_bool(&b, "usable", n->usable);
+	add_text(&b, "why", n->why);
+	add_int(&b, "queues", n->queues);
+	add_cpus(&b, "leasable", n->leasable);
+	add_cpus(&b, "free", n->free);
+	add_text(&b, "form", known(nic_form_name(n->form)));
+	add_text(&b, "mode", known(nic_mode_name(n->mode)));
+	add_int(&b, "program", n->program);
+	add_bool(&b, "foreign", n->foreign);
+	add_int(&b, "users", n->users);
+	add_text(&b, "flows", n->flows);
+	return end(&b);
+}
+
+json_t *native_port_json(const struct native_port *p)
+{
+	struct builder b = begin();
+
+	add_u64(&b, "lease", p->lease);
+	add_text(&b, "nic", p->nic);
+	add_int(&b, "ifindex", p->ifindex);
+	add_int(&b, "port", p->port);
+	add_text(&b, "tenant", p->tenant);
+	add_u64(&b, "instance", p->instance);
+	add_int(&b, "uses", p->uses);
+	if (p->counted) {
+		add_u64(&b, "packets", p->packets & INT64_MAX);
+		add_u64(&b, "bytes", p->bytes & INT64_MAX);
+	}
+	return end(&b);
+}
+
+/* "" for any. */
+static void add_address(struct builder *b, const char *key, bool ipv6, const uint8_t address[16])
+{
+	static const uint8_t any[16];
+	char text[INET6_ADDRSTRLEN] = "";
+
+	if (memcmp(address, any, sizeof(any)) != 0)
+		inet_ntop(ipv6 ? AF_INET6 : AF_INET, address, text, sizeof(text));
+	add_text(b, key, text);
+}
+
+json_t *native_flow_json(const struct native_flow *f)
+{
+	struct builder b = begin();
+
+	add_u64(&b, "lease", f->lease);
+	add_text(&b, "nic", f->nic);
+	add_int(&b, "ifindex", f->ifindex);
+	add_int(&b, "rule", f->rule);
+	add_text(&b, "by", f->soft ? "software" : "nic");
+	add_int(&b, "queue", f->flow->queue);
+	add_address(&b, "source", f->flow->ipv6, f->flow->src);
+	add_int(&b, "source_port", f->flow->src_port);
+	add_address(&b, "destination", f->flow->ipv6, f->flow->dst);
+	add_int(&b, "destination_port", f->flow->dst_port);
+	add_text(&b, "tenant", f->tenant);
+	add_u64(&b, "instance", f->instance);
+	return end(&b);
+}
+
 /* One member for each kind; no limit is -1. */
 static json_t *kinds_json(const uint32_t value[static RES_KIND_MAX])
 {
@@ -183,14 +268,12 @@ static json_t *kinds_json(const uint32_t value[static RES_KIND_MAX])
 json_t *native_tenant_json(const struct native_tenant *t)
 {
 	struct builder b = begin();
-	char cpus[CPUS_TEXT];
 
-	cpuset_format(t->cpus, cpus, sizeof(cpus));
 	add_text(&b, "name", t->name);
 	add(&b, "quota", kinds_json(t->quota->max));
 	add(&b, "used", kinds_json(t->used));
 	add_int(&b, "instances", t->instances);
-	add_text(&b, "cpus", cpus);
+	add_cpus(&b, "cpus", t->cpus);
 	add_text_if(&b, "cgroup", t->cgroup);
 	add_text(&b, "enforced", t->enforced);
 	add_u64(&b, "granted", t->granted);
@@ -206,7 +289,7 @@ json_t *native_event_json(const struct event *ev, const char *tenant)
 
 	add_u64(&b, "seq", ev->seq);
 	add_time(&b, "time", ev->wall_ns);
-	add_text(&b, "type", type ? type : "unknown");
+	add_text(&b, "type", known(type));
 	add_text(&b, "tenant", tenant);
 	add_id(&b, "instance", ev->instance);
 	add_id(&b, "lease", ev->lease);

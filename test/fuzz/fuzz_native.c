@@ -32,6 +32,38 @@ static void check_acquire(const struct native_request *q)
 	require(native_text_plain(q->acquire.name));
 }
 
+#define require_power(n, lowest, highest) \
+	require((n) >= (lowest) && (n) <= (highest) && !((n) & ((n)-1)))
+
+static void check_queues(const struct native_request *q)
+{
+	require(nic_name_sound(q->queues.nic));
+	require((q->queues.count > 0) == cpuset_empty(&q->queues.exact));
+	require(q->queues.count <= NIC_QUEUES_MAX);
+	require(cpuset_next(&q->queues.exact, NIC_QUEUES_MAX) == CPU_MAX);
+	require_ended(q->queues.name);
+	require(native_text_plain(q->queues.name));
+}
+
+static void check_flow(const struct native_request *q)
+{
+	struct native_flow f = { .nic = q->flow.nic, .tenant = "default", .flow = &q->flow.flow };
+	json_t *object = native_flow_json(&f);
+
+	require(nic_name_sound(q->flow.nic));
+	require(flow_check(&q->flow.flow) == 0);
+	require(object != NULL);
+	json_decref(object);
+}
+
+static void check_socket(const struct native_request *q)
+{
+	require(q->socket.lease > 0 && q->socket.lease <= INT64_MAX);
+	require_power(q->socket.frames, NATIVE_XSK_FRAMES_MIN, NATIVE_XSK_FRAMES_MAX);
+	require_power(q->socket.frame_size, NATIVE_XSK_FRAME_SIZE, NATIVE_XSK_FRAME_SIZE_MAX);
+	require_power(q->socket.ring, NATIVE_XSK_RING_MIN, NATIVE_XSK_RING_MAX);
+}
+
 static void check_request(const struct native_request *q)
 {
 	switch (q->method) {
@@ -45,6 +77,21 @@ static void check_request(const struct native_request *q)
 	case NATIVE_RELEASE:
 		require(q->lease > 0 && q->lease <= INT64_MAX);
 		break;
+	case NATIVE_ACQUIRE_QUEUES:
+		check_queues(q);
+		break;
+	case NATIVE_ADD_PORT:
+	case NATIVE_REMOVE_PORT:
+		require(nic_name_sound(q->port.nic) && q->port.port);
+		break;
+	case NATIVE_ADD_FLOW:
+		check_flow(q);
+		break;
+	case NATIVE_OPEN_SOCKET:
+		check_socket(q);
+		break;
+	case NATIVE_LIST_PORTS:
+	case NATIVE_LIST_FLOWS:
 	case NATIVE_LIST_LEASES:
 	case NATIVE_LIST_INSTANCES:
 		require_ended(q->tenant);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * libreeve against a daemon that follows a script: it answers one connection on
- * a socket of its own, in a thread, and keeps what it was asked.
- */
+/* libreeve against a daemon that follows a script. */
 #include "client/refusal.h"
 #include <reeve/reeve.h>
 
@@ -13,187 +10,9 @@
 
 #include <cmocka.h>
 #include <errno.h>
-#include <jansson.h>
-#include <linux/sockios.h>
-#include <poll.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include <fcntl.h>
 
-enum { STEPS_MAX = 24, ASKED_MAX = 4096 };
-
-enum act {
-	END,   /* keep the connection until the client closes it */
-	ASK,   /* wait for one request */
-	SAY,   /* send a text and its NUL */
-	SPLIT, /* the same, each byte once the one before was read */
-	RAW,   /* send a text without a NUL */
-	HUGE_, /* send 17 MiB without a NUL */
-	CLOSE,
-};
-
-struct step {
-	enum act act;
-	const char *text;
-};
-
-struct fake {
-	char dir[32], path[64];
-	int listener;
-	const struct step *script;
-	pthread_t thread;
-	char asked[ASKED_MAX]; /* the requests, one a line */
-	size_t nasked;
-};
-
-#define HELLO                                                                       \
-	{ ASK },                                                                    \
-	{                                                                           \
-		SAY, "{\"parameters\":{\"api\":1,\"version\":\"0.1.0\",\"pid\":7}}" \
-	}
-
-static void hear(struct fake *f, int fd)
-{
-	char c;
-
-	while (recv(fd, &c, 1, 0) == 1 && c && f->nasked < ASKED_MAX - 2)
-		f->asked[f->nasked++] = c;
-	f->asked[f->nasked++] = '\n';
-}
-
-static void say(int fd, const char *text, size_t len)
-{
-	while (len) {
-		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
-
-		if (n <= 0)
-			return;
-		text += n;
-		len -= (size_t)n;
-	}
-}
-
-static void say_split(int fd, const char *text, size_t len)
-{
-	struct pollfd p = { .fd = fd };
-
-	for (size_t i = 0; i < len; i++) {
-		int unread = 1;
-
-		say(fd, text + i, 1);
-		while (unread > 0 && poll(&p, 1, 0) == 0) {
-			sched_yield();
-			ioctl(fd, SIOCOUTQ, &unread);
-		}
-	}
-}
-
-static void say_huge(int fd)
-{
-	static char chunk[1 << 20];
-
-	memset(chunk, ' ', sizeof(chunk));
-	for (unsigned i = 0; i < 17; i++)
-		say(fd, chunk, sizeof(chunk));
-}
-
-static void *fake_run(void *arg)
-{
-	struct fake *f = arg;
-	int fd = accept4(f->listener, NULL, NULL, SOCK_CLOEXEC);
-	const struct step *s;
-	char c;
-
-	for (s = f->script; s->act != END && s->act != CLOSE; s++) {
-		if (s->act == ASK)
-			hear(f, fd);
-		else if (s->act == SAY)
-			say(fd, s->text, strlen(s->text) + 1);
-		else if (s->act == SPLIT)
-			say_split(fd, s->text, strlen(s->text) + 1);
-		else if (s->act == RAW)
-			say(fd, s->text, strlen(s->text));
-		else
-			say_huge(fd);
-	}
-	while (s->act == END && recv(fd, &c, 1, 0) == 1)
-		;
-	close(fd);
-	return NULL;
-}
-
-static void fake_start(struct fake *f, const struct step *script)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-
-	*f = (struct fake){ .script = script, .dir = "/tmp/reeve-test-XXXXXX" };
-	assert_non_null(mkdtemp(f->dir));
-	snprintf(f->path, sizeof(f->path), "%s/sock", f->dir);
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", f->path);
-	f->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(f->listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	assert_int_equal(listen(f->listener, 1), 0);
-	assert_int_equal(pthread_create(&f->thread, NULL, fake_run, f), 0);
-}
-
-static void fake_stop(struct fake *f)
-{
-	pthread_join(f->thread, NULL);
-	close(f->listener);
-	unlink(f->path);
-	rmdir(f->dir);
-}
-
-static struct reeve *open_ok(struct fake *f, const struct step *script)
-{
-	struct reeve *r = NULL;
-
-	fake_start(f, script);
-	assert_int_equal(reeve_open(f->path, &r), 0);
-	assert_string_equal(reeve_error(r), "");
-	return r;
-}
-
-static void finish(struct fake *f, struct reeve *r)
-{
-	reeve_close(r);
-	fake_stop(f);
-}
-
-/* The n-th request as JSON; a failed assertion when there is none. */
-static json_t *asked(struct fake *f, unsigned n)
-{
-	const char *line = f->asked;
-	json_t *j;
-
-	for (; n; n--) {
-		line = strchr(line, '\n');
-		assert_non_null(line);
-		line++;
-	}
-	j = json_loads(line, JSON_DISABLE_EOF_CHECK, NULL);
-	assert_non_null(j);
-	return j;
-}
-
-static void assert_asked(struct fake *f, unsigned n, const char *json)
-{
-	json_t *want = json_loads(json, 0, NULL), *got = asked(f, n);
-	char *text = json_dumps(got, JSON_COMPACT);
-
-	assert_non_null(want);
-	if (!json_equal(want, got))
-		fail_msg("asked %s, expected %s", text, json);
-	free(text);
-	json_decref(want);
-	json_decref(got);
-}
+#include "fake_daemon.h"
 
 #define LEASE(id, res)                                                                     \
 	"{\"lease\":" #id ",\"kind\":\"lcore\",\"resource\":\"" res "\",\"tenant\":\"t\"," \
@@ -302,6 +121,50 @@ static void test_hello_refused(void **state)
 }
 
 /* --- replies ------------------------------------------------------------- */
+
+static unsigned open_fds(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void test_unasked_descriptors(void **state)
+{
+	int pipes[2], sent[3];
+	struct fake f;
+	const struct step script[] = { HELLO,
+				       { ASK },
+				       { SAY, "{\"parameters\":{}}", sent, 1 },
+				       { ASK },
+				       { SAY, "{\"parameters\":{}}", sent, 2 },
+				       { ASK },
+				       { SAY, "{\"parameters\":{}}", sent, 3 },
+				       { ASK },
+				       { SAY, "{\"parameters\":{}}" },
+				       { END } };
+	struct reeve *r;
+	unsigned before;
+
+	(void)state;
+	assert_int_equal(pipe(pipes), 0);
+	for (int i = 0; i < 3; i++)
+		sent[i] = pipes[0];
+	r = open_ok(&f, script);
+	before = open_fds();
+	for (int i = 0; i < 4; i++) {
+		char *reply = NULL;
+
+		assert_int_equal(reeve_call(r, "Status", NULL, false, &reply), 0);
+		free(reply);
+	}
+	assert_int_equal(open_fds(), before);
+	finish(&f, r);
+	close(pipes[0]);
+	close(pipes[1]);
+}
 
 static void test_split_reply(void **state)
 {
@@ -815,29 +678,18 @@ static void test_call_stream(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_no_daemon),
-		cmocka_unit_test(test_path_too_long),
-		cmocka_unit_test(test_hello),
-		cmocka_unit_test(test_hello_refused),
-		cmocka_unit_test(test_split_reply),
-		cmocka_unit_test(test_broken_replies),
-		cmocka_unit_test(test_slow_daemon),
-		cmocka_unit_test(test_daemon_closes),
-		cmocka_unit_test(test_no_sigpipe),
-		cmocka_unit_test(test_big_reply),
-		cmocka_unit_test(test_want),
-		cmocka_unit_test(test_bad_want),
-		cmocka_unit_test(test_request_too_long),
-		cmocka_unit_test(test_grant_above_max),
-		cmocka_unit_test(test_misread_grant),
-		cmocka_unit_test(test_explain),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_events),
-		cmocka_unit_test(test_no_event_yet),
-		cmocka_unit_test(test_event_misread),
-		cmocka_unit_test(test_event_refused),
-		cmocka_unit_test(test_event_long_text),
+		cmocka_unit_test(test_no_daemon),	cmocka_unit_test(test_path_too_long),
+		cmocka_unit_test(test_hello),		cmocka_unit_test(test_hello_refused),
+		cmocka_unit_test(test_split_reply),	cmocka_unit_test(test_unasked_descriptors),
+		cmocka_unit_test(test_broken_replies),	cmocka_unit_test(test_slow_daemon),
+		cmocka_unit_test(test_daemon_closes),	cmocka_unit_test(test_no_sigpipe),
+		cmocka_unit_test(test_big_reply),	cmocka_unit_test(test_want),
+		cmocka_unit_test(test_bad_want),	cmocka_unit_test(test_request_too_long),
+		cmocka_unit_test(test_grant_above_max), cmocka_unit_test(test_misread_grant),
+		cmocka_unit_test(test_explain),		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_refused),		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_no_event_yet),	cmocka_unit_test(test_event_misread),
+		cmocka_unit_test(test_event_refused),	cmocka_unit_test(test_event_long_text),
 		cmocka_unit_test(test_call_stream),
 	};
 

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { INTERFACE_NAME = 64, INTERFACE_MEMBERS = 16 };
+enum { INTERFACE_NAME = 64, INTERFACE_MEMBERS = 24 };
 
 struct interface_member {
 	char name[INTERFACE_NAME], type[INTERFACE_NAME];

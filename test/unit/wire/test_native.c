@@ -12,11 +12,7 @@
 
 #include "base/clock.h"
 #include "interface.h"
-#include "wire/varlink.h"
-
-#define IO	"io.reeve."
-#define SERVICE "org.varlink.service."
-#define INVALID SERVICE "InvalidParameter"
+#include "native_call.h"
 
 /* A call of each method that is right, with as little as possible. */
 static const struct {
@@ -28,6 +24,15 @@ static const struct {
 	{ IO "Acquire", "{\"kind\":\"lcore\",\"count\":1}", NATIVE_ACQUIRE },
 	{ IO "Explain", "{\"kind\":\"lcore\",\"count\":1}", NATIVE_EXPLAIN },
 	{ IO "Release", "{\"lease\":1}", NATIVE_RELEASE },
+	{ IO "ListNics", "{}", NATIVE_LIST_NICS },
+	{ IO "AcquireQueues", "{\"nic\":\"eth0\"}", NATIVE_ACQUIRE_QUEUES },
+	{ IO "AddPort", "{\"nic\":\"eth0\",\"port\":5000}", NATIVE_ADD_PORT },
+	{ IO "RemovePort", "{\"nic\":\"eth0\",\"port\":5000}", NATIVE_REMOVE_PORT },
+	{ IO "AddFlow", "{\"nic\":\"eth0\",\"queue\":1,\"destination_port\":5000}",
+	  NATIVE_ADD_FLOW },
+	{ IO "OpenSocket", "{\"lease\":1}", NATIVE_OPEN_SOCKET },
+	{ IO "ListPorts", "{}", NATIVE_LIST_PORTS },
+	{ IO "ListFlows", "{}", NATIVE_LIST_FLOWS },
 	{ IO "ListLeases", "{}", NATIVE_LIST_LEASES },
 	{ IO "ListInstances", "{}", NATIVE_LIST_INSTANCES },
 	{ IO "ListTenants", "{}", NATIVE_LIST_TENANTS },
@@ -38,59 +43,6 @@ static const struct {
 	{ SERVICE "GetInterfaceDescription", "{\"interface\":\"io.reeve\"}", NATIVE_GET_INTERFACE },
 };
 static_assert(ARRAY_SIZE(least) == NATIVE_METHOD_MAX, "a row for each method");
-
-static json_t *json_from(const char *text)
-{
-	json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
-
-	assert_non_null(value);
-	return value;
-}
-
-/* Takes `parameters` over. */
-static int decode(const char *method, json_t *parameters, struct native_request *q,
-		  struct native_fault *f)
-{
-	struct varlink_call c = { .parameters = parameters };
-	size_t len = 0;
-	char *text;
-	int r;
-
-	strcpy(c.method, method);
-	text = varlink_call_encode(&c, &len);
-	assert_non_null(text);
-	r = native_decode(text, len - 1, q, f, NULL);
-	varlink_call_done(&c);
-	free(text);
-	return r;
-}
-
-static struct native_request accept_call(const char *method, const char *parameters)
-{
-	struct native_request q = { .method = NATIVE_METHOD_MAX };
-	struct native_fault f = { .error = "untouched" };
-
-	assert_int_equal(decode(method, json_from(parameters), &q, &f), 0);
-	assert_string_equal(f.error, "untouched");
-	return q;
-}
-
-static void refuse_json(const char *method, json_t *parameters, const char *error,
-			const char *parameter)
-{
-	struct native_request q = { .method = NATIVE_METHOD_MAX };
-	struct native_fault f = { 0 };
-
-	assert_int_equal(decode(method, parameters, &q, &f), -EINVAL);
-	assert_string_equal(f.error, error);
-	assert_string_equal(f.parameter, parameter);
-	assert_int_equal(q.method, NATIVE_METHOD_MAX);
-}
-
-static void refuse_call(const char *method, const char *parameters, const char *parameter)
-{
-	refuse_json(method, json_from(parameters), INVALID, parameter);
-}
 
 /* The row of `least` for a method of the interface with this prefix. */
 static size_t row_of(const char *prefix, const char *name)

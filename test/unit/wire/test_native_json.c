@@ -50,6 +50,90 @@ static void expect(json_t *object, const char *type, const char *text)
 	json_decref(object);
 }
 
+static void a_nic(void **state)
+{
+	struct cpuset leasable, free_now;
+	struct native_nic n = {
+		.name = "eth0",
+		.kind = "veth",
+		.why = "it is loopback",
+		.ifindex = 3,
+		.node = -1,
+		.up = true,
+		.foreign = true,
+		.queues = 4,
+		.users = 2,
+		.program = 17,
+		.leasable = &leasable,
+		.free = &free_now,
+		.form = NIC_FORM_SINGLE,
+		.mode = NIC_MODE_NATIVE,
+		.flows = "software",
+	};
+	json_t *odd;
+
+	(void)state;
+	assert_int_equal(cpuset_parse("1-3", &leasable), 0);
+	assert_int_equal(cpuset_parse("", &free_now), 0);
+	expect(native_nic_json(&n), "Nic",
+	       "{\"name\":\"eth0\",\"ifindex\":3,\"node\":-1,\"kind\":\"veth\",\"up\":true,"
+	       "\"usable\":false,\"why\":\"it is loopback\",\"queues\":4,\"leasable\":\"1-3\","
+	       "\"free\":\"\",\"form\":\"single\",\"mode\":\"native\",\"program\":17,"
+	       "\"foreign\":true,\"users\":2,\"flows\":\"software\"}");
+	n.name = "a\xff";
+	n.form = NIC_FORM_MAX;
+	odd = native_nic_json(&n);
+	assert_string_equal(json_string_value(json_object_get(odd, "name")), "a\\xff");
+	assert_string_equal(json_string_value(json_object_get(odd, "form")), "unknown");
+	json_decref(odd);
+}
+
+static void a_port(void **state)
+{
+	struct native_port p = { .lease = 5,
+				 .instance = 6,
+				 .nic = "eth0",
+				 .tenant = "media",
+				 .ifindex = 3,
+				 .port = 65535,
+				 .uses = 2 };
+
+	(void)state;
+	expect(native_port_json(&p), "Port",
+	       "{\"lease\":5,\"nic\":\"eth0\",\"ifindex\":3,\"port\":65535,\"tenant\":\"media\","
+	       "\"instance\":6,\"uses\":2}");
+	p.counted = true;
+	p.packets = 7;
+	p.bytes = UINT64_MAX;
+	expect(native_port_json(&p), "Port",
+	       "{\"lease\":5,\"nic\":\"eth0\",\"ifindex\":3,\"port\":65535,\"tenant\":\"media\","
+	       "\"instance\":6,\"uses\":2,\"packets\":7,\"bytes\":9223372036854775807}");
+}
+
+static void a_flow(void **state)
+{
+	struct flow flow = { .queue = 2, .dst_port = 5000, .src = { 192, 0, 2, 1 } };
+	struct native_flow f = { .lease = 5,
+				 .instance = 6,
+				 .nic = "eth0",
+				 .tenant = "media",
+				 .ifindex = 3,
+				 .rule = 9,
+				 .flow = &flow };
+
+	(void)state;
+	expect(native_flow_json(&f), "Flow",
+	       "{\"lease\":5,\"nic\":\"eth0\",\"ifindex\":3,\"rule\":9,\"by\":\"nic\",\"queue\":2,"
+	       "\"source\":\"192.0.2.1\",\"source_port\":0,\"destination\":\"\","
+	       "\"destination_port\":5000,\"tenant\":\"media\",\"instance\":6}");
+	flow = (struct flow){ .ipv6 = 1, .src_port = 1, .dst = { 0xff, 0x02, [15] = 1 } };
+	f.soft = true;
+	expect(native_flow_json(&f), "Flow",
+	       "{\"lease\":5,\"nic\":\"eth0\",\"ifindex\":3,\"rule\":9,\"by\":\"software\","
+	       "\"queue\":0,\"source\":\"\",\"source_port\":1,\"destination\":\"ff02::1\","
+	       "\"destination_port\":0,\"tenant\":\"media\",\"instance\":6}");
+}
+
 static void a_lease(void **state)
 {
 	struct native_lease l = {
@@ -257,6 +341,9 @@ static void kinds_are_those_of_the_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_nic),
+		cmocka_unit_test(a_port),
+		cmocka_unit_test(a_flow),
 		cmocka_unit_test(a_lease),
 		cmocka_unit_test(an_instance),
 		cmocka_unit_test(hostnames_are_made_printable),
