@@ -9,40 +9,50 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conn.h"
+#include "link.h"
+#include "nic.h"
+#include "record.h"
+#include "session.h"
+#include "txn.h"
 #include "wire/varlink.h"
 
 /* Each costs time at every event of anybody it may see. */
 enum { STREAMS_PER_UID = 8, STREAMS_PER_TENANT = 32 };
 
 /* Takes the text; NULL: there was no memory for it, and the connection ends. */
-static void send_or_drop(struct conn *c, char *text, size_t len)
+static void send_or_drop(struct conn *c, char *text, size_t len, const int *fds, unsigned nfds)
 {
 	if (c->native.oneway && text)
 		free(text);
 	else
-		native_send(c, text, len);
+		native_send_fds(c, text, len, fds, nfds);
 }
 
-void call_reply(struct conn *c, json_t *parameters)
+void call_reply_fds(struct conn *c, json_t *parameters, const int *fds, unsigned nfds)
 {
 	size_t len = 0;
 	char *text = parameters ? varlink_reply_encode(parameters, false, &len) : NULL;
 
 	json_decref(parameters);
-	send_or_drop(c, text, len);
+	send_or_drop(c, text, len, fds, nfds);
 }
 
-static void call_fail_with(struct conn *c, const char *error, json_t *parameters)
+void call_reply(struct conn *c, json_t *parameters)
+{
+	call_reply_fds(c, parameters, NULL, 0);
+}
+
+void call_fail_with(struct conn *c, const char *error, json_t *parameters)
 {
 	size_t len = 0;
 	char *text = parameters ? varlink_error_encode(error, parameters, &len) : NULL;
 
 	json_decref(parameters);
-	send_or_drop(c, text, len);
+	send_or_drop(c, text, len, NULL, 0);
 }
 
-/* io.reeve.`name` with one sentence. */
-static void call_fail(struct conn *c, const char *name, const char *why)
+void call_fail(struct conn *c, const char *name, const char *why)
 {
 	char error[64];
 
@@ -61,10 +71,12 @@ static const char *error_for(int error)
 	case ERANGE: /* its cgroup's parent lacks the CPUs */
 		return "NotEnough";
 	case ENOENT:
+	case ENODEV:
 		return "NoSuchResource";
 	case EACCES:
 	case EPERM:
 		return "Denied";
+	case EINVAL: /* sound in itself, but nothing that can be done */
 	case EOPNOTSUPP:
 		return "Unsupported";
 	default:
@@ -76,16 +88,15 @@ static const char *error_for(int error)
 
 static void on_hello(struct conn *c, const struct native_request *q)
 {
+	int64_t api = q->hello.highest < NATIVE_API ? q->hello.highest : NATIVE_API;
+
 	if (q->hello.lowest > NATIVE_API || q->hello.highest < NATIVE_API_LOWEST)
 		call_fail_with(c, "io.reeve.VersionMismatch",
 			       json_pack("{s:i, s:i}", "lowest", NATIVE_API_LOWEST, "highest",
 					 NATIVE_API));
 	else
-		call_reply(c, json_pack("{s:I, s:s, s:I}", "api",
-					q->hello.highest < NATIVE_API ? (json_int_t)q->hello.highest
-								      : (json_int_t)NATIVE_API,
-					"version", REEVE_VERSION, "pid",
-					(json_int_t)c->core->hello.pid));
+		call_reply(c, json_pack("{s:I, s:s, s:I}", "api", (json_int_t)api, "version",
+					REEVE_VERSION, "pid", (json_int_t)c->core->hello.pid));
 }
 
 static void on_get_info(struct conn *c, const struct native_request *q)
@@ -96,19 +107,13 @@ static void on_get_info(struct conn *c, const struct native_request *q)
 				"interfaces", "io.reeve", "org.varlink.service"));
 }
 
+/* The decoder lets no other interface through. */
 static void on_get_interface(struct conn *c, const struct native_request *q)
 {
-	const char *text = NULL;
+	const char *text = strcmp(q->interface, "io.reeve") ? varlink_org_service
+							    : varlink_io_reeve;
 
-	if (!strcmp(q->interface, "io.reeve"))
-		text = varlink_io_reeve;
-	else if (!strcmp(q->interface, "org.varlink.service"))
-		text = varlink_org_service;
-	if (text)
-		call_reply(c, json_pack("{s:s}", "description", text));
-	else
-		call_fail_with(c, "org.varlink.service.InterfaceNotFound",
-			       json_pack("{s:s}", "interface", q->interface));
+	call_reply(c, json_pack("{s:s}", "description", text));
 }
 
 /* --- leases ---------------------------------------------------------------- */
@@ -138,17 +143,23 @@ static int want_from(struct conn *c, const struct native_request *q, struct txn_
 	};
 
 	if (q->acquire.kind != RES_LCORE)
-		return fail(e, EOPNOTSUPP, "this version leases lcores only");
+		return fail(e, EOPNOTSUPP, "%s leases come from another method",
+			    res_kind_name(q->acquire.kind));
 	if (q->acquire.near[0] && find_node(&c->core->host, q->acquire.near, &w.lcores.node) < 0)
 		return fail(e, ENOENT, "this host has no NIC of that name");
 	*ret = w;
 	return 0;
 }
 
-static void refuse(struct conn *c, int error, const char *why)
+void call_fail_errno(struct conn *c, int error, const char *why)
+{
+	call_fail(c, error_for(error), why);
+}
+
+void call_refuse(struct conn *c, int error, const char *why)
 {
 	record_refusal(c, NULL, error, why);
-	call_fail(c, error_for(error), why);
+	call_fail_errno(c, error, why);
 }
 
 static void acquired(struct conn *c, const struct grant *g)
@@ -158,7 +169,7 @@ static void acquired(struct conn *c, const struct grant *g)
 	json_t *list;
 
 	if (g->error) {
-		call_fail(c, error_for(g->error), g->why);
+		call_fail_errno(c, g->error, g->why);
 		return;
 	}
 	list = json_array();
@@ -184,19 +195,19 @@ static void on_acquire(struct conn *c, const struct native_request *q)
 
 	r = want_from(c, q, &want, &e);
 	if (r < 0) {
-		refuse(c, -r, e.text);
+		call_refuse(c, -r, e.text);
 		return;
 	}
 	r = txn_check(c, &want, &a);
 	if (r) {
-		refuse(c, r, a.why);
+		call_refuse(c, r, a.why);
 		return;
 	}
 	if (!c->instance || q->acquire.name[0]) {
 		r = conn_start_instance(c, INSTANCE_NATIVE, 0, q->acquire.name,
 					strlen(q->acquire.name));
 		if (r < 0) {
-			refuse(c, EAGAIN, "no room for another instance");
+			call_refuse(c, EAGAIN, "no room for another instance");
 			return;
 		}
 		want.lcores.instance = c->instance;
@@ -215,7 +226,7 @@ static void on_explain(struct conn *c, const struct native_request *q)
 
 	r = -want_from(c, q, &want, &e);
 	if (r) {
-		call_fail(c, error_for(r), e.text);
+		call_fail_errno(c, r, e.text);
 		return;
 	}
 	r = txn_check(c, &want, &a);
@@ -236,24 +247,43 @@ static int find_lease(struct conn *c, ledger_id id, struct lease *ret)
 	return 0;
 }
 
+static void release_failed(struct conn *c, ledger_id lease, int r)
+{
+	record_refusal(c, NULL, -r, "release of a lease it does not hold");
+	call_fail_with(c, r == -EPERM ? "io.reeve.NotYours" : "io.reeve.NoSuchLease",
+		       json_pack("{s:I}", "lease", (json_int_t)lease));
+}
+
+static void released(struct conn *c, const struct nic_grant *g)
+{
+	if (g->error)
+		call_fail_errno(c, g->error, g->why);
+	else
+		call_reply(c, json_object());
+}
+
 static void on_release(struct conn *c, const struct native_request *q)
 {
-	json_t *which = json_pack("{s:I}", "lease", (json_int_t)q->lease);
 	struct lease lease;
-	int r;
+	const char *why;
+	int r = find_lease(c, q->lease, &lease);
 
-	r = find_lease(c, q->lease, &lease);
-	if (r == 0)
-		r = txn_release(c, &lease,
-				lease.instance == c->instance ? "released"
-							      : "released by an administrator");
-	if (r == 0) {
-		json_decref(which);
-		call_reply(c, json_object());
+	if (r == 0 && lease.instance != c->instance && !c->admin)
+		r = -EPERM;
+	if (r < 0) {
+		release_failed(c, q->lease, r);
 		return;
 	}
-	record_refusal(c, NULL, -r, "release of a lease it does not hold");
-	call_fail_with(c, r == -EPERM ? "io.reeve.NotYours" : "io.reeve.NoSuchLease", which);
+	why = lease.instance == c->instance ? "released" : "released by an administrator";
+	if (lease.res.kind != RES_LCORE) {
+		nic_release(c, &lease, why, released);
+		return;
+	}
+	r = txn_release(c, &lease, why);
+	if (r < 0)
+		release_failed(c, q->lease, r);
+	else
+		call_reply(c, json_object());
 }
 
 /* --- events ---------------------------------------------------------------- */
@@ -299,37 +329,11 @@ static void on_events(struct conn *c, const struct native_request *q)
 
 /* --- planes ---------------------------------------------------------------- */
 
-struct plane_call {
-	struct plane_call *next;
-	struct conn *conn; /* NULL: it went away */
-	uint32_t serial;
-	uint32_t plane;
-};
-
-static void send_plane(struct core *core, uint32_t serial, uint32_t plane, bool on)
+static void send_plane_off(struct core *core, uint32_t plane)
 {
-	struct pp_plane m = { .head = { .type = PP_PLANE, .serial = serial },
-			      .plane = plane,
-			      .on = on };
+	struct pp_plane m = { .head = { .type = PP_PLANE }, .plane = plane };
 
 	link_send(core, &m);
-}
-
-static void ask_plane(struct conn *c, uint32_t plane)
-{
-	struct core *core = c->core;
-	struct plane_call *call = calloc(1, sizeof(*call));
-
-	if (!call) {
-		call_fail(c, "Busy", "out of memory");
-		return;
-	}
-	*call = (struct plane_call){
-		.next = core->plane_calls, .conn = c, .serial = ++core->serial, .plane = plane
-	};
-	core->plane_calls = call;
-	c->busy = true;
-	send_plane(core, call->serial, plane, true);
 }
 
 static void hold(struct conn *c, uint32_t plane, bool already)
@@ -341,12 +345,38 @@ static void hold(struct conn *c, uint32_t plane, bool already)
 	call_reply(c, json_pack("{s:b}", "already", already));
 }
 
+static void plane_done(struct core *core, struct conn *c, void *ctx, const union pp_msg *m,
+		       const int *fds)
+{
+	uint32_t plane = *(uint32_t *)ctx;
+	const char *why;
+	int error = answer_error(m, &why);
+
+	(void)fds;
+	if (!c && !error && !core->plane_holders[plane])
+		send_plane_off(core, plane);
+	if (!c)
+		return;
+	if (error)
+		call_fail(c, error == EPERM ? "Denied" : "Busy", why);
+	else
+		hold(c, plane, m->result.value);
+}
+
+static void ask_plane(struct conn *c, uint32_t plane)
+{
+	struct pp_plane m = { .head = { .type = PP_PLANE }, .plane = plane, .on = true };
+
+	if (ask(c->core, c, &m, plane_done, &plane, sizeof(plane)) < 0)
+		call_fail(c, "Busy", "out of memory");
+}
+
 static void on_hold_plane(struct conn *c, const struct native_request *q)
 {
 	int plane = plane_parse(q->plane);
 
 	if (!c->admin)
-		refuse(c, EACCES, "only root and the admin group may open a plane");
+		call_refuse(c, EACCES, "only root and the admin group may open a plane");
 	else if (plane < 0)
 		call_fail(c, "NoSuchResource", "there is no such plane");
 	else if (c->core->plane_holders[plane])
@@ -355,42 +385,11 @@ static void on_hold_plane(struct conn *c, const struct native_request *q)
 		ask_plane(c, (uint32_t)plane);
 }
 
-void call_plane_done(struct core *core, const struct pp_result *m)
-{
-	struct plane_call **at = &core->plane_calls, *call;
-	struct conn *c;
-
-	while (*at && (*at)->serial != m->head.serial)
-		at = &(*at)->next;
-	call = *at;
-	if (!call)
-		return;
-	*at = call->next;
-	c = call->conn;
-	if (!c && !m->error && !core->plane_holders[call->plane])
-		send_plane(core, 0, call->plane, false);
-	if (c) {
-		c->busy = false;
-		if (m->error)
-			call_fail(c, m->error == EPERM ? "Denied" : "Busy", m->why);
-		else
-			hold(c, call->plane, m->value);
-		if (!c->dead)
-			native_resume(c);
-	}
-	free(call);
-}
-
 void call_forget(struct conn *c)
 {
-	struct core *core = c->core;
-
-	for (struct plane_call *p = core->plane_calls; p; p = p->next)
-		if (p->conn == c)
-			p->conn = NULL;
 	for (uint32_t plane = 0; plane < PLANE_MAX; plane++)
-		if (c->native.hold[plane] && --core->plane_holders[plane] == 0)
-			send_plane(core, 0, plane, false);
+		if (c->native.hold[plane] && --c->core->plane_holders[plane] == 0)
+			send_plane_off(c->core, plane);
 }
 
 /* --- the table ------------------------------------------------------------- */
@@ -401,6 +400,14 @@ static call_fn *const methods[] = {
 	[NATIVE_ACQUIRE] = on_acquire,
 	[NATIVE_EXPLAIN] = on_explain,
 	[NATIVE_RELEASE] = on_release,
+	[NATIVE_LIST_NICS] = on_list_nics,
+	[NATIVE_ACQUIRE_QUEUES] = on_acquire_queues,
+	[NATIVE_ADD_PORT] = on_add_port,
+	[NATIVE_REMOVE_PORT] = on_remove_port,
+	[NATIVE_ADD_FLOW] = on_add_flow,
+	[NATIVE_OPEN_SOCKET] = on_open_socket,
+	[NATIVE_LIST_PORTS] = on_list_ports,
+	[NATIVE_LIST_FLOWS] = on_list_flows,
 	[NATIVE_LIST_LEASES] = on_list_leases,
 	[NATIVE_LIST_INSTANCES] = on_list_instances,
 	[NATIVE_LIST_TENANTS] = on_list_tenants,

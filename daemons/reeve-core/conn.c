@@ -13,7 +13,12 @@
 
 #include "base/clock.h"
 #include "core.h"
+#include "link.h"
+#include "nic.h"
 #include "policy/policy.h"
+#include "record.h"
+#include "session.h"
+#include "txn.h"
 
 static void tell_closed(struct core *core, struct pp_conn id)
 {
@@ -64,7 +69,6 @@ static void match_tenant(struct conn *c)
 	struct core *core = c->core;
 
 	c->tenant = core->slots[policy_tenant(&core->conf, &c->peer)];
-	c->admin = policy_admin(&core->conf, &c->peer);
 }
 
 static struct conn *conn_new(struct core *core, const struct pp_accept *m)
@@ -78,6 +82,9 @@ static struct conn *conn_new(struct core *core, const struct pp_accept *m)
 	c->door = m->door;
 	c->peer = m->peer;
 	match_tenant(c);
+	c->admin = policy_admin(&core->conf, &c->peer);
+	if (c->door == PP_DOOR_MTL)
+		c->mtl.reply_fd = -1;
 	return c;
 }
 
@@ -117,6 +124,7 @@ static void end_instance(struct conn *c, const char *why)
 
 	if (!c->instance)
 		return;
+	nic_instance_ending(core, c->instance);
 	ledger_instance_end(core->ledger, c->instance, clock_wall_ns(), why);
 	c->instance = 0;
 	if (enforced)
@@ -129,6 +137,8 @@ static void forget(struct conn *c, const char *why)
 
 	c->dead = true;
 	txn_forget(c);
+	ask_forget(c);
+	nic_forget(c);
 	end_instance(c, why);
 	if (c->door == PP_DOOR_MTL)
 		mtl_closed(c);
@@ -191,10 +201,10 @@ void conns_match_tenants(struct core *core)
 		tenant = c->tenant;
 		admin = c->admin;
 		core->tenants[tenant].conns--;
+		c->admin = policy_admin(&core->conf, &c->peer);
 		if (!c->instance)
 			match_tenant(c);
 		core->tenants[c->tenant].conns++;
-		c->admin = policy_admin(&core->conf, &c->peer);
 		if (c->door == PP_DOOR_NATIVE)
 			native_match_stream(c, c->tenant != tenant || c->admin != admin ||
 						       core->tenants[tenant].fresh);
@@ -234,6 +244,16 @@ ssize_t conn_read(struct conn *c, void *buf, size_t size)
 int conn_want(struct conn *c, uint32_t events)
 {
 	return loop_mod(&c->watch, events);
+}
+
+void conn_go_on(struct conn *c)
+{
+	if (c->dead || c->busy)
+		return;
+	if (c->door == PP_DOOR_MTL)
+		mtl_events(c, 0);
+	else
+		native_resume(c);
 }
 
 bool conn_stash(struct conn *c, const void *data, size_t len)

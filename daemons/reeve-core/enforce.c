@@ -12,6 +12,9 @@
 #include <errno.h>
 
 #include "core.h"
+#include "link.h"
+#include "record.h"
+#include "txn.h"
 
 bool enforce_wanted(const struct core *core, uint32_t tenant)
 {
@@ -46,7 +49,7 @@ static void send_request(struct core *core, uint32_t tenant)
 {
 	struct enforced *f = &core->enforced[tenant];
 	struct pp_cpuset m = {
-		.head = { .type = PP_CPUSET, .serial = ++core->serial },
+		.head = { .type = PP_CPUSET, .serial = ask_serial(core) },
 		.tenant = core->tenants[tenant].conf,
 		.want = core->conf.tenants[core->tenants[tenant].conf].enforce,
 		.conf_serial = core->conf_serial,
@@ -125,13 +128,13 @@ static void wait_again(struct enforced *f)
 	f->dirty = true;
 }
 
-void enforce_result(struct core *core, const struct pp_result *m)
+bool enforce_result(struct core *core, const struct pp_result *m)
 {
 	uint32_t tenant = find_request(core, m->head.serial);
 	struct enforced *f;
 
 	if (tenant == TENANT_MAX)
-		return;
+		return false;
 	f = &core->enforced[tenant];
 	f->serial = 0;
 	/* Unless it is our config that is old, the same can be asked by the new one. */
@@ -140,11 +143,12 @@ void enforce_result(struct core *core, const struct pp_result *m)
 	else
 		settle(core, tenant, m);
 	if (f->serial)
-		return;
+		return true;
 	if (!enforce_wanted(core, tenant))
 		txn_finish(core, take_ptr(&f->next), 0, "");
 	else if (f->dirty)
 		send_request(core, tenant);
+	return true;
 }
 
 void enforce_all(struct core *core)

@@ -13,6 +13,9 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "core.h"
+#include "link.h"
+#include "nic.h"
+#include "record.h"
 
 enum { LINK_FD = 3, START_MS = 5000 };
 
@@ -82,12 +85,6 @@ static void on_conf(struct core *core, uint32_t serial, int fd)
 		enforce_all(core);
 }
 
-static void on_result(struct core *core, const struct pp_result *m)
-{
-	enforce_result(core, m);
-	call_plane_done(core, m);
-}
-
 static void on_stop(struct core *core)
 {
 	conns_close_all(core, "reeved stops");
@@ -105,7 +102,12 @@ static void handle(struct core *core, const union pp_msg *m, const int *fds, uns
 		on_conf(core, m->head.serial, fds[0]);
 		break;
 	case PP_RESULT:
-		on_result(core, &m->result);
+		if (!enforce_result(core, &m->result))
+			ask_answered(core, m, fds, nfds);
+		break;
+	case PP_NIC_FDS:
+	case PP_NIC_COUNTS:
+		ask_answered(core, m, fds, nfds);
 		break;
 	case PP_STOP:
 		on_stop(core);
@@ -174,6 +176,8 @@ static int take_hello(struct core *core, const struct pp_hello *m, const int *fd
 	core->hello = *m;
 	if (ledger_init(mem, ledger_bytes(), &core->ledger) < 0)
 		return fail(e, EINVAL, "the lease memory can't be used");
+	core->rtnl_watch.fd = fds[2];
+	core->ethnl_watch.fd = fds[3];
 	return 0;
 }
 
@@ -197,5 +201,7 @@ int link_open(struct core *core, struct err *e)
 		r = map_conf(fds[0], c, e);
 	if (r == 0)
 		r = loop_add(core->loop, &core->sock_watch, core->sock, EPOLLIN, on_message);
-	return r < 0 ? r : policy_apply(core, c, m.head.serial, e);
+	if (r == 0)
+		r = policy_apply(core, c, m.head.serial, e);
+	return r < 0 ? r : nics_open(core, core->rtnl_watch.fd, core->ethnl_watch.fd, e);
 }

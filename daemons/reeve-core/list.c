@@ -4,6 +4,8 @@
 
 #include "base/clock.h"
 #include "call.h"
+#include "nic.h"
+#include "record.h"
 
 static uint64_t to_wall(uint64_t boot_ns)
 {
@@ -69,25 +71,15 @@ json_t *cpus_json(struct conn *c, const struct lcore_want *want)
 void on_describe_host(struct conn *c, const struct native_request *q)
 {
 	const struct lcore_want any = { .count = 1, .node = NODE_NONE, .instance = c->instance };
-	const struct host *h = &c->core->host;
-	json_t *nics = json_array();
 	char leasable[1024];
 
 	(void)q;
-	for (uint32_t i = 0; i < h->nnics; i++)
-		json_array_append_new(nics, json_pack("{s:s, s:I, s:i}", "name", h->nics[i].name,
-						      "ifindex", (json_int_t)h->nics[i].ifindex,
-						      "node", (int)h->nics[i].node));
 	cpuset_format(&c->core->tenants[c->tenant].rights.may, leasable, sizeof(leasable));
-	call_reply(c, json_pack("{s:o, s:o, s:s}", "cpus", cpus_json(c, &any), "nics", nics,
+	call_reply(c, json_pack("{s:o, s:o, s:s}", "cpus", cpus_json(c, &any), "nics", nics_json(c),
 				"leasable", leasable));
 }
 
-/*
- * Whether rows of `tenant` belong into the answer to a list that may be
- * limited to one tenant by name.
- */
-static bool wanted(struct conn *c, uint32_t tenant, const char *only)
+bool list_wants(struct conn *c, uint32_t tenant, const char *only)
 {
 	char name[TENANT_NAME_MAX];
 
@@ -101,7 +93,7 @@ void on_list_leases(struct conn *c, const struct native_request *q)
 	struct lease l = { 0 };
 
 	while (ledger_next_lease(c->core->ledger, l.id, &l) == 0)
-		if (l.state == LEASE_HELD && wanted(c, l.tenant, q->tenant))
+		if (l.state == LEASE_HELD && list_wants(c, l.tenant, q->tenant))
 			json_array_append_new(list, lease_json(c->core, &l));
 	call_reply(c, json_pack("{s:o}", "leases", list));
 }
@@ -132,7 +124,7 @@ void on_list_instances(struct conn *c, const struct native_request *q)
 	struct instance in = { 0 };
 
 	while (ledger_next_instance(c->core->ledger, in.id, &in) == 0)
-		if (wanted(c, in.tenant, q->tenant))
+		if (list_wants(c, in.tenant, q->tenant))
 			json_array_append_new(list, instance_json(c->core, &in));
 	call_reply(c, json_pack("{s:o}", "instances", list));
 }

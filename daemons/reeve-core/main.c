@@ -6,6 +6,10 @@
 
 #include "base/clock.h"
 #include "core.h"
+#include "link.h"
+#include "record.h"
+#include "sandbox.h"
+#include "txn.h"
 
 static struct core core;
 

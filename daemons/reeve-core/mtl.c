@@ -11,14 +11,21 @@
  * through (it then fails cleanly when it uses the map).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "core.h"
+#include "mtl.h"
+#include "nic.h"
+#include "record.h"
+#include "session.h"
+#include "txn.h"
 
 /* Bytes of one read; a client may send as fast as it likes, it gets turns. */
 enum { READ_FRAMES = 32, MEANINGS_MAX = LCORE_MAP_MAX };
@@ -30,12 +37,6 @@ enum { BARE_LCORES = 128 };
 
 static void feed(struct conn *c, const uint8_t *data, size_t len);
 
-void mtl_closed(struct conn *c)
-{
-	free(c->mtl.meanings.all);
-	c->mtl.meanings = (struct meanings){ 0 };
-}
-
 /* --- answers ------------------------------------------------------------- */
 
 static bool reply_waits(const struct conn *c)
@@ -43,16 +44,32 @@ static bool reply_waits(const struct conn *c)
 	return c->mtl.reply_at != c->mtl.reply_len;
 }
 
+static void drop_fd(struct mtl_state *m)
+{
+	if (m->reply_fd >= 0)
+		close(m->reply_fd);
+	m->reply_fd = -1;
+	m->null_fd = false;
+}
+
+void mtl_closed(struct conn *c)
+{
+	drop_fd(&c->mtl);
+	free(c->mtl.meanings.all);
+	c->mtl.meanings = (struct meanings){ 0 };
+}
+
 static ssize_t send_reply(struct conn *c)
 {
 	struct mtl_state *m = &c->mtl;
 	const uint8_t *from = m->reply + m->reply_at;
 	size_t len = m->reply_len - m->reply_at;
-
 	ssize_t n;
 
-	if (m->reply_fd)
+	if (m->null_fd)
 		return fd_send(c->watch.fd, from, len, &c->core->null_fd, 1);
+	if (m->reply_fd >= 0)
+		return fd_send(c->watch.fd, from, len, &m->reply_fd, 1);
 	n = send(c->watch.fd, from, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return n < 0 ? -errno : n;
 }
@@ -68,29 +85,39 @@ static void flush_reply(struct conn *c)
 		return;
 	}
 	c->mtl.reply_at = (uint8_t)(c->mtl.reply_at + n);
+	drop_fd(&c->mtl);
 }
 
-static void answer(struct conn *c, enum mtl_reply_kind kind, int32_t value)
+void mtl_answer_fd(struct conn *c, int fd)
 {
 	struct mtl_state *m = &c->mtl;
+	int kept = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
+	m->reply[0] = MTL_FD_BYTE;
 	m->reply_at = 0;
-	m->reply_fd = kind == MTL_REPLY_FD;
-	if (m->reply_fd) {
-		m->reply[0] = MTL_FD_BYTE;
-		m->reply_len = 1;
-	} else {
-		mtl_encode(m->reply, kind, value);
-		m->reply_len = MTL_FRAME;
-	}
+	m->reply_len = 1;
+	m->reply_fd = kept;
+	m->null_fd = kept < 0;
 	flush_reply(c);
 }
 
-static void refuse(struct conn *c, enum mtl_reply_kind kind, const struct res *res, int error,
-		   const char *why)
+void mtl_answer(struct conn *c, enum mtl_reply_kind kind, int32_t value)
+{
+	if (kind == MTL_REPLY_FD) {
+		mtl_answer_fd(c, -1);
+		return;
+	}
+	mtl_encode(c->mtl.reply, kind, value);
+	c->mtl.reply_at = 0;
+	c->mtl.reply_len = MTL_FRAME;
+	flush_reply(c);
+}
+
+void mtl_refuse(struct conn *c, enum mtl_reply_kind kind, const struct res *res, int error,
+		const char *why)
 {
 	record_refusal(c, res, error, why);
-	answer(c, kind, -1);
+	mtl_answer(c, kind, -1);
 }
 
 /* --- lcore ids ---------------------------------------------------------- */
@@ -230,42 +257,23 @@ static uint16_t resolve(struct conn *c, uint16_t lcore)
 
 /* --- requests ------------------------------------------------------------ */
 
-static void on_register(struct conn *c, const struct mtl_request *q)
-{
-	int r;
-
-	if (q->reg.num_if) {
-		refuse(c, MTL_REPLY_RESPONSE, NULL,
-		       q->reg.num_if > MTL_IF_MAX ? EINVAL : EOPNOTSUPP,
-		       q->reg.num_if > MTL_IF_MAX
-			       ? "it names more interfaces than the message holds"
-			       : "interfaces are not leased by this version");
-		return;
-	}
-	r = conn_start_instance(c, INSTANCE_MTL, q->reg.pid, q->reg.hostname, MTL_HOSTNAME);
-	if (r < 0)
-		refuse(c, MTL_REPLY_RESPONSE, NULL, -r, "no room for another instance");
-	else
-		answer(c, MTL_REPLY_RESPONSE, 0);
-}
-
 static void on_heartbeat(struct conn *c, const struct mtl_request *q)
 {
 	(void)q;
-	answer(c, MTL_REPLY_RESPONSE, c->instance ? 0 : -1);
+	mtl_answer(c, MTL_REPLY_RESPONSE, c->mtl.registered ? 0 : -1);
 }
 
 static bool registered(struct conn *c, const struct res *res)
 {
-	if (c->instance)
+	if (c->mtl.registered)
 		return true;
-	refuse(c, MTL_REPLY_RESPONSE, res, ENOTCONN, "it did not register");
+	mtl_refuse(c, MTL_REPLY_RESPONSE, res, ENOTCONN, "it did not register");
 	return false;
 }
 
 static void get_done(struct conn *c, const struct grant *g)
 {
-	answer(c, MTL_REPLY_RESPONSE, g->error ? -1 : 0);
+	mtl_answer(c, MTL_REPLY_RESPONSE, g->error ? -1 : 0);
 }
 
 static void on_get_lcore(struct conn *c, const struct mtl_request *q)
@@ -277,7 +285,7 @@ static void on_get_lcore(struct conn *c, const struct mtl_request *q)
 		return;
 	cpu = resolve(c, q->lcore);
 	if (cpu >= CPU_MAX)
-		refuse(c, MTL_REPLY_RESPONSE, &res, ENOENT, "this host has no such CPU");
+		mtl_refuse(c, MTL_REPLY_RESPONSE, &res, ENOENT, "this host has no such CPU");
 	else
 		txn_acquire_one(c, cpu,
 				cpu < BARE_LCORES && !cpuset_has(&c->core->host.present, cpu),
@@ -293,20 +301,11 @@ static void on_put_lcore(struct conn *c, const struct mtl_request *q)
 	if (!registered(c, &res))
 		return;
 	if (ledger_holder(c->core->ledger, &res, &lease) < 0)
-		refuse(c, MTL_REPLY_RESPONSE, &res, ENOENT, "nobody holds it");
+		mtl_refuse(c, MTL_REPLY_RESPONSE, &res, ENOENT, "nobody holds it");
 	else if (txn_release(c, &lease, "put") < 0)
-		refuse(c, MTL_REPLY_RESPONSE, &res, EPERM, "another instance holds it");
+		mtl_refuse(c, MTL_REPLY_RESPONSE, &res, EPERM, "another instance holds it");
 	else
-		answer(c, MTL_REPLY_RESPONSE, 0);
-}
-
-static void on_interface(struct conn *c, const struct mtl_request *q)
-{
-	char why[EVENT_WHY_MAX];
-
-	snprintf(why, sizeof(why), "%s: interfaces are not leased by this version",
-		 mtl_type_name(q->type));
-	refuse(c, mtl_reply_kind(q->type), NULL, EOPNOTSUPP, why);
+		mtl_answer(c, MTL_REPLY_RESPONSE, 0);
 }
 
 static void on_unknown(struct conn *c, const struct mtl_request *q)
@@ -318,7 +317,7 @@ static void on_unknown(struct conn *c, const struct mtl_request *q)
 	snprintf(why, sizeof(why), "a request of the unknown type %" PRIu32, q->type);
 	record_refusal(c, NULL, EOPNOTSUPP, why);
 	if (kind != MTL_REPLY_NONE)
-		answer(c, kind, -1);
+		mtl_answer(c, kind, -1);
 }
 
 static void handle(struct conn *c, const uint8_t frame[static MTL_FRAME])
@@ -328,7 +327,7 @@ static void handle(struct conn *c, const uint8_t frame[static MTL_FRAME])
 	mtl_decode(frame, &q);
 	switch (q.type) {
 	case MTL_REGISTER:
-		on_register(c, &q);
+		mtl_nic_register(c, &q);
 		break;
 	case MTL_HEARTBEAT:
 		on_heartbeat(c, &q);
@@ -346,7 +345,7 @@ static void handle(struct conn *c, const uint8_t frame[static MTL_FRAME])
 	case MTL_PUT_QUEUE:
 	case MTL_ADD_FLOW:
 	case MTL_DEL_FLOW:
-		on_interface(c, &q);
+		mtl_nic_request(c, &q);
 		break;
 	default:
 		on_unknown(c, &q);

@@ -8,11 +8,17 @@
  * has the rest.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/fd.h"
+#include "call.h"
 #include "core.h"
+#include "record.h"
+#include "session.h"
 #include "wire/native.h"
 #include "wire/varlink.h"
 
@@ -21,6 +27,12 @@ enum {
 	STREAM_BATCH = 16, /* events of one stream before others get their turn */
 	CALL_BATCH = 1,	   /* calls of one client, likewise: one may list the whole host */
 };
+
+static void close_out_fds(struct native_state *n)
+{
+	while (n->out_nfds)
+		close(n->out_fds[--n->out_nfds]);
+}
 
 void native_closed(struct conn *c)
 {
@@ -37,6 +49,7 @@ void native_closed(struct conn *c)
 	free(n->in);
 	free(n->out);
 	n->in = n->out = NULL;
+	close_out_fds(n);
 }
 
 /* --- out -------------------------------------------------------------------- */
@@ -51,17 +64,16 @@ static void flush(struct conn *c)
 	struct native_state *n = &c->native;
 
 	while (n->out) {
-		ssize_t sent = send(c->watch.fd, n->out + n->out_at, n->out_len - n->out_at,
-				    MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t sent = fd_send(c->watch.fd, n->out + n->out_at, n->out_len - n->out_at,
+				       n->out_fds, n->out_nfds);
 
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent < 0 && errno == EAGAIN)
+		if (sent == -EAGAIN)
 			return;
 		if (sent < 0) {
 			conn_hung_up(c);
 			return;
 		}
+		close_out_fds(n);
 		n->out_at += (size_t)sent;
 		if (n->out_at == n->out_len) {
 			share_refund(c, n->out_len);
@@ -73,14 +85,39 @@ static void flush(struct conn *c)
 
 void native_send(struct conn *c, char *text, size_t len)
 {
+	native_send_fds(c, text, len, NULL, 0);
+}
+
+/* All or none. */
+static bool keep_fds(struct native_state *n, const int *fds, unsigned nfds)
+{
+	while (n->out_nfds < nfds) {
+		int fd = fcntl(fds[n->out_nfds], F_DUPFD_CLOEXEC, 0);
+
+		if (fd < 0) {
+			close_out_fds(n);
+			return false;
+		}
+		n->out_fds[n->out_nfds++] = fd;
+	}
+	return true;
+}
+
+void native_send_fds(struct conn *c, char *text, size_t len, const int *fds, unsigned nfds)
+{
 	struct native_state *n = &c->native;
+	const char *why = NULL;
 
 	if (c->dead) {
 		free(text);
 		return;
 	}
-	if (!text || !share_charge(c, len)) {
-		conn_close(c, text ? "its uid leaves too many answers unread" : "out of memory");
+	if (!text || !keep_fds(n, fds, nfds))
+		why = "out of memory";
+	else if (!share_charge(c, len))
+		why = "its uid leaves too many answers unread";
+	if (why) {
+		conn_close(c, why);
 		free(text);
 		return;
 	}

@@ -10,6 +10,7 @@
 #include "core.h"
 #include "mech/cpu.h"
 #include "policy/policy.h"
+#include "record.h"
 
 static void log_change(const char *what, const char *tenant, const char *from, const char *to)
 {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core.h"
+#include "link.h"
 #include "mech/peer.h"
 
 static struct process **process_find(struct core *core, const struct peer *p)

@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "core.h"
+#include "record.h"
+#include "session.h"
 
 const char *tenant_name(const struct core *core, uint32_t tenant, char buf[static TENANT_NAME_MAX])
 {

@@ -17,10 +17,12 @@
 #include <seccomp.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core.h"
+#include "sandbox.h"
 
 #define FS_ABI1	    ((UINT64_C(1) << 13) - 1)
 #define FS_REFER    (UINT64_C(1) << 13) /* ABI 2 */
@@ -188,6 +190,10 @@ static int add_limited_calls(scmp_filter_ctx ctx)
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 				     SCMP_A2(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0));
+	/* Groups of netlink; no option of a client's socket. */
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1,
+				     SCMP_A1(SCMP_CMP_EQ, SOL_NETLINK));
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));

@@ -15,6 +15,10 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "core.h"
+#include "link.h"
+#include "nic.h"
+#include "record.h"
+#include "txn.h"
 
 struct txn {
 	struct txn *next;  /* enforced::waiting or enforced::next */
@@ -35,6 +39,7 @@ static const struct tenant_rights *rights_of(const struct conn *c)
 	return &c->core->tenants[c->tenant];
 }
 
+/* Errors of an answer are positive, as in lcore_choose() and in events. */
 static int say(struct lcore_answer *a, int error, const char *why)
 {
 	*a = (struct lcore_answer){ .error = error };
@@ -70,14 +75,14 @@ static const char *check_bare(struct conn *c, uint16_t id, int *ret_error)
 	return NULL;
 }
 
-static uint64_t expiry(struct conn *c, uint64_t ttl)
+uint64_t txn_expiry(const struct conn *c, uint64_t ttl_ns)
 {
-	const struct tenant_rights *r = rights_of(c);
-	uint64_t limit = c->core->conf.tenants[r->conf].time_limit_ns;
+	uint32_t tenant = rights_of(c)->conf;
+	uint64_t limit = tenant < TENANT_MAX ? c->core->conf.tenants[tenant].time_limit_ns : 0;
 
-	if (limit && (!ttl || ttl > limit))
-		ttl = limit;
-	return ttl ? clock_boot_ns() + ttl : 0;
+	if (limit && (!ttl_ns || ttl_ns > limit))
+		ttl_ns = limit;
+	return ttl_ns ? clock_boot_ns() + ttl_ns : 0;
 }
 
 static void undo(struct core *core, const ledger_id *leases, uint32_t n)
@@ -93,7 +98,7 @@ static int reserve(struct conn *c, const struct txn_want *want, const struct cpu
 		.instance = c->instance,
 		.res.kind = RES_LCORE,
 		.whole_core = want->lcores.whole_core,
-		.expires = expiry(c, want->ttl_ns),
+		.expires = txn_expiry(c, want->ttl_ns),
 		.wall_ns = clock_wall_ns(),
 	};
 	uint32_t n = 0;
@@ -114,7 +119,7 @@ static int reserve(struct conn *c, const struct txn_want *want, const struct cpu
 	return 0;
 }
 
-static void set_timer(struct core *core)
+void txn_set_timer(struct core *core)
 {
 	static uint64_t set_to;
 	uint64_t next = ledger_next_expiry(core->ledger);
@@ -128,7 +133,7 @@ static void commit(struct core *core, const ledger_id *leases, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		ledger_commit(core->ledger, leases[i]);
-	set_timer(core);
+	txn_set_timer(core);
 }
 
 static void refused(struct conn *c, unsigned cpu, int error, const char *why, txn_done *done)
@@ -200,7 +205,7 @@ static void reserve_one(struct conn *c, unsigned cpu, txn_done *done)
 {
 	struct lease_want lw = { .instance = c->instance,
 				 .res = { .kind = RES_LCORE, .id = cpu },
-				 .expires = expiry(c, 0),
+				 .expires = txn_expiry(c, 0),
 				 .wall_ns = clock_wall_ns() };
 	ledger_id lease;
 	int r = ledger_reserve(c->core->ledger, &c->core->host, &lw, &lease, NULL);
@@ -250,11 +255,7 @@ static void finish_one(struct core *core, struct txn *t, int error, const char *
 	if (error)
 		record_refusal(c, NULL, error, why);
 	t->done(c, &g);
-	/* What came in meanwhile is waiting. */
-	if (!c->dead && c->door == PP_DOOR_MTL)
-		mtl_events(c, 0);
-	else if (!c->dead)
-		native_resume(c);
+	conn_go_on(c);
 }
 
 /* In the order in which they were asked for. */
@@ -306,7 +307,7 @@ int txn_release(struct conn *c, const struct lease *lease, const char *why)
 		r = ledger_release(core->ledger, c->instance, lease->id, now, why);
 	if (r < 0)
 		return r;
-	set_timer(core);
+	txn_set_timer(core);
 	if (enforce_wanted(core, lease->tenant))
 		enforce_apply(core, lease->tenant, NULL);
 	return 0;
@@ -318,7 +319,9 @@ void txn_expire(struct core *core)
 	struct lease lease;
 
 	while (ledger_expire(core->ledger, now, clock_wall_ns(), &lease) == 0)
-		if (enforce_wanted(core, lease.tenant))
+		if (lease.res.kind != RES_LCORE)
+			nic_lease_ended(core, &lease);
+		else if (enforce_wanted(core, lease.tenant))
 			enforce_apply(core, lease.tenant, NULL);
-	set_timer(core);
+	txn_set_timer(core);
 }

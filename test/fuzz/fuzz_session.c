@@ -5,7 +5,8 @@
  * chunk is one byte, whose top bit says who writes and whose rest says how
  * much, and so many bytes.
  *
- * Whatever they write, the ledger stays sound, answers on the MTL door are
+ * Whatever they write, the ledger stays sound and reeved is asked for what it
+ * says; answers on the MTL door are
  * whole frames or the byte that carries a descriptor, and nothing is held or
  * open when both have gone.
  */
@@ -17,78 +18,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/fd.h"
-#include "core.h"
+#include "fake/reeved.h"
+#include "record.h"
+#include "session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { CHUNK_STEP = 8 };
 
-static struct core core;
-static int reeved;
-
-/* Two nodes of two cores of two threads. */
-static void make_host(struct host *h)
-{
-	for (unsigned cpu = 0; cpu < 8; cpu++) {
-		cpuset_add(&h->present, cpu);
-		h->node[cpu] = (int16_t)(cpu / 4);
-		h->core[cpu] = (uint16_t)(cpu & ~1U);
-	}
-	h->online = h->usable = h->present;
-}
-
-static void start_core(void)
-{
-	struct conf *c = malloc(sizeof(*c));
-	void *mem = aligned_alloc(4096, ledger_bytes());
-	int pair[2];
-
-	assert(c && mem && fd_socketpair(pair) == 0);
-	log_setup(-1, LOG_TEXT, LOG_ERR);
-	memset(mem, 0, ledger_bytes());
-	assert(ledger_init(mem, ledger_bytes(), &core.ledger) == 0);
-	assert(loop_new(&core.loop) == 0);
-	core.expiry_watch.fd = loop_timer();
-	core.sock = pair[0];
-	core.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	core.fd_budget = 1000;
-	reeved = pair[1];
-	pp_queue_init(&core.queue);
-	assert(loop_add(core.loop, &core.sock_watch, core.sock, EPOLLIN, NULL) == 0);
-	conf_defaults(c);
-	assert(policy_apply(&core, c, 1, &(struct err){ 0 }) == 0);
-	memset(&core.host, 0, sizeof(core.host));
-	make_host(&core.host);
-	policy_work_out_rights(&core);
-	free(c);
-}
-
-static void drain_link(void)
-{
-	char buf[sizeof(union pp_msg)];
-
-	pp_queue_flush(&core.queue, core.sock);
-	while (recv(reeved, buf, sizeof(buf), MSG_DONTWAIT) > 0)
-		;
-}
-
-static int connect_client(uint32_t slot, enum pp_door door, struct conn **ret)
-{
-	struct pp_accept m = {
-		.head.type = PP_ACCEPT,
-		.conn = { .slot = slot, .use = 1 },
-		.door = door,
-		.peer = { .pid = 1 + slot, .uid = 1000 * slot },
-	};
-	int pair[2];
-
-	assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
-	conn_accept(&core, &m, pair[0], -1);
-	*ret = core.conns[slot];
-	assert(*ret);
-	return pair[1];
-}
+static struct fake_reeved fake;
 
 /* A descriptor's byte ends a recv(), so frames and such bytes never share one. */
 static void take_answers(int fd, enum pp_door door)
@@ -104,7 +42,7 @@ static void take_answers(int fd, enum pp_door door)
 
 static void turn(struct conn *c)
 {
-	if (core.conns[c->id.slot] != c)
+	if (fake.core.conns[c->id.slot] != c)
 		return;
 	if (c->door == PP_DOOR_MTL)
 		mtl_events(c, EPOLLIN | EPOLLOUT);
@@ -115,8 +53,22 @@ static void turn(struct conn *c)
 static void hang_up(struct conn *c, int fd, uint32_t slot)
 {
 	close(fd);
-	if (core.conns[slot] == c)
+	if (fake.core.conns[slot] == c)
 		conn_close(c, "hang-up");
+}
+
+/* An interface with software flows; uid 0 may use it, the other client may not. */
+static void start(void)
+{
+	static struct conf conf;
+
+	conf_defaults(&conf);
+	conf.nnic_confs = 1;
+	conf.nic_confs[0] = (struct nic_conf){
+		.name.text = "*", .form = NIC_WANT_SINGLE, .system_queues = 1, .soft_flows = 1
+	};
+	fake_start(&fake, &conf);
+	fake_add_nic(&fake, FAKE_IF, "eth0");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -126,13 +78,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct conn *conns[2];
 	int fds[2];
 
-	if (!core.loop)
-		start_core();
+	if (!fake.core.loop)
+		start();
 	if (!size)
 		return 0;
 	for (uint32_t i = 0; i < 2; i++) {
 		doors[i] = data[0] >> i & 1 ? PP_DOOR_NATIVE : PP_DOOR_MTL;
-		fds[i] = connect_client(i, doors[i], &conns[i]);
+		fds[i] = fake_connect(&fake, i, doors[i], 1000 * i, &conns[i]);
 	}
 	for (data++, size--; size;) {
 		uint32_t who = data[0] >> 7;
@@ -141,19 +93,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data++;
 		size--;
 		len = len < size ? len : size;
-		if (core.conns[who] == conns[who] &&
+		if (fake.core.conns[who] == conns[who] &&
 		    send(fds[who], data, len, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
 			turn(conns[who]);
+		fake_answer(&fake);
+		assert(fake_agrees(&fake));
 		take_answers(fds[who], doors[who]);
 		data += len;
 		size -= len;
 	}
 	for (uint32_t i = 0; i < 2; i++)
 		hang_up(conns[i], fds[i], i);
-	record_publish(&core);
-	drain_link();
-	assert(ledger_verify(core.ledger) == 0);
-	ledger_totals(core.ledger, &totals);
-	assert(!totals.instances && !totals.leases && !core.nconns && !core.streams);
+	record_publish(&fake.core);
+	fake_answer(&fake);
+	assert(!fake.open && !fake.nheld);
+	assert(ledger_verify(fake.core.ledger) == 0);
+	ledger_totals(fake.core.ledger, &totals);
+	assert(!totals.instances && !totals.leases && !fake.core.nconns && !fake.core.streams);
 	return 0;
 }

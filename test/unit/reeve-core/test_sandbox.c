@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core.h"
+#include "sandbox.h"
 
 /* Last: it has a macro named fail. */
 #include <cmocka.h>

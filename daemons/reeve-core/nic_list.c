@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The methods of io.reeve that only look at network interfaces. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "call.h"
+#include "nic.h"
+#include "record.h"
+
+/* --- interfaces ---------------------------------------------------------------- */
+
+static void free_queues(struct core *core, const struct nic *nic, struct cpuset *set)
+{
+	struct lease l;
+	unsigned queue;
+
+	cpuset_for_each(queue, set) {
+		const struct res res = res_queue(nic->link.ifindex, queue);
+
+		if (ledger_holder(core->ledger, &res, &l) == 0)
+			cpuset_del(set, queue);
+	}
+}
+
+static int32_t node_of(const struct host *h, uint32_t ifindex)
+{
+	for (uint32_t i = 0; i < h->nnics; i++)
+		if (h->nics[i].ifindex == ifindex)
+			return h->nics[i].node;
+	return NODE_NONE;
+}
+
+static const char *flows_by(const struct core *core, const struct nic *nic)
+{
+	if (nic->ntuple)
+		return "nic";
+	if (nic_conf_of(core, nic)->soft_flows && nic->form != NIC_FORM_DISPATCHER)
+		return "software";
+	return "none";
+}
+
+static json_t *nic_json(struct conn *c, const struct nic *nic)
+{
+	struct core *core = c->core;
+	struct cpuset leasable, unleased;
+	struct native_nic n = {
+		.name = nic->link.name,
+		.kind = nic->link.kind,
+		.ifindex = nic->link.ifindex,
+		.node = node_of(&core->host, nic->link.ifindex),
+		.up = nic->link.up,
+		.foreign = nic->state == NIC_IDLE && nic->link.xdp_prog_id,
+		.queues = nic->queues,
+		.users = nic->users,
+		.program = nic->link.xdp_prog_id,
+		.leasable = &leasable,
+		.free = &unleased,
+		.form = nic->state == NIC_OPEN ? nic->form : NIC_FORM_NONE,
+		.mode = nic->state == NIC_OPEN ? nic->mode : nic->link.xdp_mode,
+		.flows = flows_by(core, nic),
+	};
+
+	n.usable = nic_check(c, nic, &n.why) == 0;
+	nic_leasable(core, nic, &leasable);
+	unleased = leasable;
+	free_queues(core, nic, &unleased);
+	return native_nic_json(&n);
+}
+
+json_t *nics_json(struct conn *c)
+{
+	json_t *list = json_array();
+
+	nics_refresh(c->core);
+	for (const struct nic *nic = c->core->nics; nic; nic = nic->next)
+		if (!nic->link.loopback)
+			json_array_append_new(list, nic_json(c, nic));
+	return list;
+}
+
+void on_list_nics(struct conn *c, const struct native_request *q)
+{
+	(void)q;
+	call_reply(c, json_pack("{s:o}", "nics", nics_json(c)));
+}
+
+static const char *nic_name(struct core *core, uint32_t ifindex)
+{
+	const struct nic *nic = nic_by_index(core, ifindex);
+
+	return nic ? nic->link.name : "";
+}
+
+/* --- flows ---------------------------------------------------------------------- */
+
+static json_t *flow_json(struct core *core, const struct lease *l, const struct flow *flow)
+{
+	char tenant[TENANT_NAME_MAX];
+	const struct native_flow n = {
+		.lease = l->id,
+		.instance = l->instance,
+		.nic = nic_name(core, l->res.scope),
+		.tenant = tenant_name(core, l->tenant, tenant),
+		.ifindex = l->res.scope,
+		.rule = (uint32_t)l->res.id,
+		.soft = l->res.id & RES_FLOW_SOFT,
+		.flow = flow,
+	};
+
+	return native_flow_json(&n);
+}
+
+void on_list_flows(struct conn *c, const struct native_request *q)
+{
+	json_t *list = json_array();
+	struct lease l = { 0 };
+
+	while (ledger_next_lease(c->core->ledger, l.id, &l) == 0) {
+		const struct flow *flow = nic_flow_of(c->core, l.id);
+
+		if (l.state == LEASE_HELD && flow && list_wants(c, l.tenant, q->tenant))
+			json_array_append_new(list, flow_json(c->core, &l, flow));
+	}
+	call_reply(c, json_pack("{s:o}", "flows", list));
+}
+
+/* --- ports ------------------------------------------------------------------------ */
+
+/*
+ * Only reeved can read what a port counted, some at a time and all of one owner
+ * on one interface. Leases that begin or end meanwhile are listed or are not.
+ */
+struct port_list {
+	struct port_list *next, **prev;
+	uint32_t uid_of, tenant_of; /* the caller's */
+	struct core *core;
+	json_t *rows;
+	char tenant[TENANT_NAME_MAX]; /* the one that is asked for, or "" */
+	ledger_id at;		      /* looked at last */
+	struct lease asked[PP_COUNTS_MAX];
+	uint32_t n;
+};
+
+/* Rows are kept while reeved is asked for more: so many lists at once, and no more. */
+enum { LISTS_PER_UID = 2, LISTS_PER_TENANT = 8 };
+
+static struct port_list *under_way;
+
+static bool has_its_share(const struct conn *c)
+{
+	uint32_t of_uid = 0, of_tenant = 0;
+
+	for (const struct port_list *p = under_way; p; p = p->next) {
+		of_uid += p->uid_of == c->peer.uid;
+		of_tenant += p->tenant_of == c->tenant;
+	}
+	return of_uid >= LISTS_PER_UID || of_tenant >= LISTS_PER_TENANT;
+}
+
+static struct port_list *port_list_new(struct conn *c, const char *tenant)
+{
+	struct port_list *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->core = c->core;
+	p->uid_of = c->peer.uid;
+	p->tenant_of = c->tenant;
+	p->rows = json_array();
+	str_copy(p->tenant, sizeof(p->tenant), tenant);
+	p->next = under_way;
+	p->prev = &under_way;
+	if (under_way)
+		under_way->prev = &p->next;
+	under_way = p;
+	return p;
+}
+
+static void port_list_free(struct port_list *p)
+{
+	*p->prev = p->next;
+	if (p->next)
+		p->next->prev = p->prev;
+	json_decref(p->rows);
+	free(p);
+}
+
+static bool of_same_owner(const struct port_list *p, const struct lease *l)
+{
+	return !p->n ||
+	       (p->asked[0].res.scope == l->res.scope && p->asked[0].instance == l->instance);
+}
+
+/* The next that can be asked for at once; none: all are listed. */
+static void choose_ports(struct conn *c, struct port_list *p)
+{
+	struct lease l = { .id = p->at };
+
+	p->n = 0;
+	while (p->n < PP_COUNTS_MAX && ledger_next_lease(c->core->ledger, l.id, &l) == 0) {
+		bool wanted = l.res.kind == RES_UDP_PORT && l.state == LEASE_HELD &&
+			      list_wants(c, l.tenant, p->tenant);
+
+		if (wanted && !of_same_owner(p, &l))
+			return;
+		if (wanted)
+			p->asked[p->n++] = l;
+		p->at = l.id;
+	}
+}
+
+static json_t *port_json(struct core *core, const struct lease *l, const struct pp_count *count)
+{
+	char tenant[TENANT_NAME_MAX];
+	struct native_port n = {
+		.lease = l->id,
+		.instance = l->instance,
+		.nic = nic_name(core, l->res.scope),
+		.tenant = tenant_name(core, l->tenant, tenant),
+		.ifindex = l->res.scope,
+		.port = (uint16_t)l->res.id,
+		.uses = l->uses,
+		.counted = count,
+	};
+
+	if (count) {
+		n.packets = count->packets;
+		n.bytes = count->bytes;
+	}
+	return native_port_json(&n);
+}
+
+/* NULL: nobody can tell what they counted. */
+static void add_ports(struct port_list *p, const struct pp_nic_counts *counts)
+{
+	for (uint32_t i = 0; i < p->n; i++) {
+		bool known = counts && i < counts->n;
+
+		json_array_append_new(p->rows, port_json(p->core, &p->asked[i],
+							 known ? &counts->counts[i] : NULL));
+	}
+}
+
+static void list_ports(struct conn *c, struct port_list *p);
+
+static void ports_counted(struct conn *c, void *arg, const struct pp_nic_counts *counts)
+{
+	struct port_list *p = arg;
+
+	if (!c) {
+		port_list_free(p);
+		return;
+	}
+	add_ports(p, counts);
+	list_ports(c, p);
+}
+
+static int ask_ports(struct conn *c, struct port_list *p)
+{
+	const struct lease *first = p->asked;
+	uint16_t ports[PP_COUNTS_MAX];
+
+	for (uint32_t i = 0; i < p->n; i++)
+		ports[i] = (uint16_t)p->asked[i].res.id;
+	return nic_count(c, first->res.scope, owner_of(first->instance), ports, p->n, ports_counted,
+			 p);
+}
+
+static void list_ports(struct conn *c, struct port_list *p)
+{
+	for (choose_ports(c, p); p->n; choose_ports(c, p)) {
+		if (ask_ports(c, p) == 0)
+			return;
+		add_ports(p, NULL);
+	}
+	call_reply(c, json_pack("{s:O}", "ports", p->rows));
+	port_list_free(p);
+}
+
+void on_list_ports(struct conn *c, const struct native_request *q)
+{
+	struct port_list *p = has_its_share(c) ? NULL : port_list_new(c, q->tenant);
+
+	if (p)
+		list_ports(c, p);
+	else
+		call_fail(c, "Busy", "other lists of ports are still being made");
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An interface under reeve: the first instance that uses it has it opened, the
+ * last one to leave has it closed. An instance that uses it holds a lease of
+ * kind xdp there; that lease ends before, or with, all else it has there.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "core.h"
+#include "link.h"
+#include "nic.h"
+#include "record.h"
+#include "txn.h"
+
+struct waiter {
+	struct waiter *next;
+	struct conn *conn;
+	struct nic_op op;
+};
+
+void nic_refuse(struct conn *c, nic_done *done, const struct res *res, int error, const char *why)
+{
+	record_refusal(c, res, error, why);
+	done(c, &(struct nic_grant){ .error = error, .why = why });
+}
+
+/* --- the end of a use ---------------------------------------------------------- */
+
+static void close_nic(struct core *core, struct nic *nic)
+{
+	struct pp_nic_close m = { .head.type = PP_NIC_CLOSE, .ifindex = nic->link.ifindex };
+
+	link_send(core, &m);
+	nic->state = NIC_IDLE;
+	nic->form = NIC_FORM_NONE;
+	nic->mode = NIC_MODE_NONE;
+}
+
+void nic_leave_one(struct core *core, uint32_t ifindex)
+{
+	struct nic *nic = nic_by_index(core, ifindex);
+
+	if (nic && nic->users && --nic->users == 0 && nic->state == NIC_OPEN)
+		close_nic(core, nic);
+}
+
+void nic_owner_off(struct core *core, uint32_t ifindex, ledger_id instance)
+{
+	struct pp_nic_owner m = { .head.type = PP_NIC_OWNER,
+				  .ifindex = ifindex,
+				  .owner = owner_of(instance) };
+	const struct nic *nic = nic_by_index(core, ifindex);
+
+	if (nic && nic->state == NIC_OPEN)
+		link_send(core, &m);
+}
+
+/* --- joining -------------------------------------------------------------------- */
+
+static void not_joined(struct conn *c, const struct nic_op *op, int error, const char *why)
+{
+	struct res res = res_xdp(op->ifindex, owner_of(c->instance));
+
+	if (ledger_undo(c->core->ledger, op->joining) == 0)
+		nic_leave_one(c->core, op->ifindex);
+	nic_refuse(c, op->done, &res, error, why);
+}
+
+static void joined(struct core *core, struct conn *c, void *ctx, const union pp_msg *m,
+		   const int *fds)
+{
+	const struct nic_op *op = ctx;
+	const char *why;
+	int error = answer_error(m, &why);
+	struct nic *nic;
+
+	(void)fds;
+	if (!c)
+		return;
+	nic = nic_by_index(core, op->ifindex);
+	if (error || !nic) {
+		not_joined(c, op, error ? error : ENODEV, error ? why : "the interface is gone");
+	} else if (ledger_commit(core->ledger, op->joining) < 0) {
+		nic_refuse(c, op->done, NULL, ENODEV, "the interface went away meanwhile");
+	} else {
+		txn_set_timer(core);
+		op->run(c, nic, op);
+	}
+}
+
+static void ask_to_join(struct conn *c, const struct nic_op *op)
+{
+	struct pp_nic_owner m = {
+		.head.type = PP_NIC_OWNER,
+		.ifindex = op->ifindex,
+		.owner = owner_of(c->instance),
+		.tenant = c->core->tenants[c->tenant].conf,
+		.conf_serial = c->core->conf_serial,
+		.on = 1,
+	};
+
+	if (ask(c->core, c, &m, joined, op, sizeof(*op)) < 0)
+		not_joined(c, op, ENOMEM, "out of memory");
+}
+
+/* --- opening --------------------------------------------------------------------- */
+
+static struct waiter *take_waiters(struct nic *nic)
+{
+	struct waiter *turned = NULL;
+
+	while (nic->waiters) {
+		struct waiter *w = nic->waiters;
+
+		nic->waiters = w->next;
+		w->next = turned;
+		turned = w;
+	}
+	return turned;
+}
+
+/* `fn` for each that waited, in the order in which they came. */
+static void wake(struct nic *nic, int error, const char *why)
+{
+	struct waiter *list = take_waiters(nic);
+
+	while (list) {
+		struct waiter *w = list;
+		struct conn *c = w->conn;
+
+		list = w->next;
+		c->waiter = NULL;
+		c->busy = false;
+		if (error)
+			not_joined(c, &w->op, error, why);
+		else
+			ask_to_join(c, &w->op);
+		conn_go_on(c);
+		free(w);
+	}
+}
+
+void nic_give_up(struct core *core, struct nic *nic, int error, const char *why)
+{
+	bool open = nic->state != NIC_IDLE;
+
+	nic->state = NIC_IDLE;
+	wake(nic, error, why);
+	if (open)
+		close_nic(core, nic);
+}
+
+static void opened(struct core *core, struct conn *c, void *ctx, const union pp_msg *m,
+		   const int *fds)
+{
+	struct nic *nic = nic_by_index(core, *(uint32_t *)ctx);
+	char why[EVENT_WHY_MAX];
+
+	(void)c;
+	(void)fds;
+	/* Gone meanwhile, and given up then. */
+	if (!nic || nic->state != NIC_OPENING)
+		return;
+	if (m->result.error) {
+		str_copy(why, sizeof(why), m->result.why);
+		nic->state = NIC_IDLE;
+		wake(nic, m->result.error, why);
+		return;
+	}
+	nic->state = NIC_OPEN;
+	nic->form = m->result.value & 0xff;
+	nic->mode = m->result.value >> 8 & 0xff;
+	nic_look(core, nic);
+	wake(nic, 0, NULL);
+	if (!nic->users)
+		close_nic(core, nic);
+}
+
+/*
+ * By default the form is the one that other XDP programs can share, as long as
+ * nobody has to be kept apart there.
+ */
+static enum nic_want_form form_for(const struct core *core, const struct nic *nic)
+{
+	const struct nic_conf *conf = nic_conf_of(core, nic);
+
+	if (conf->form != NIC_WANT_AUTO)
+		return conf->form;
+	if (conf->soft_flows || conf_nic_tenants(&core->conf, nic->link.name) > 1)
+		return NIC_WANT_SINGLE;
+	return NIC_WANT_EITHER;
+}
+
+static int ask_to_open(struct core *core, struct nic *nic)
+{
+	struct pp_nic_open m = {
+		.head.type = PP_NIC_OPEN,
+		.ifindex = nic->link.ifindex,
+		.form = form_for(core, nic),
+		.conf_serial = core->conf_serial,
+	};
+	int r;
+
+	str_copy(m.name, sizeof(m.name), nic->link.name);
+	r = ask(core, NULL, &m, opened, &m.ifindex, sizeof(m.ifindex));
+	if (r == 0)
+		nic->state = NIC_OPENING;
+	return r;
+}
+
+static void wait_for_opening(struct conn *c, struct nic *nic, const struct nic_op *op)
+{
+	struct waiter *w = malloc(sizeof(*w));
+
+	if (!w || (nic->state == NIC_IDLE && ask_to_open(c->core, nic) < 0)) {
+		free(w);
+		not_joined(c, op, ENOMEM, "out of memory");
+		return;
+	}
+	*w = (struct waiter){ .next = nic->waiters, .conn = c, .op = *op };
+	nic->waiters = w;
+	c->waiter = w;
+	c->busy = true;
+}
+
+void nic_forget(struct conn *c)
+{
+	struct waiter *w = take_ptr(&c->waiter), **at;
+	struct nic *nic;
+
+	if (!w)
+		return;
+	nic = nic_by_index(c->core, w->op.ifindex);
+	for (at = &nic->waiters; *at != w; at = &(*at)->next)
+		;
+	*at = w->next;
+	free(w);
+}
+
+/* --- the way in ------------------------------------------------------------------ */
+
+bool nic_joined(const struct conn *c, uint32_t ifindex)
+{
+	struct res res = res_xdp(ifindex, owner_of(c->instance));
+	struct lease l;
+
+	return c->instance && ledger_holder(c->core->ledger, &res, &l) == 0 &&
+	       l.state == LEASE_HELD;
+}
+
+static void join(struct conn *c, struct nic *nic, struct nic_op *op)
+{
+	struct lease_want want = { .instance = c->instance,
+				   .res = res_xdp(op->ifindex, owner_of(c->instance)),
+				   .expires = txn_expiry(c, 0),
+				   .wall_ns = clock_wall_ns() };
+	int r = ledger_reserve(c->core->ledger, NULL, &want, &op->joining, NULL);
+
+	if (r < 0) {
+		nic_refuse(c, op->done, &want.res, -r,
+			   r == -EDQUOT ? "the tenant's quota of xdp is used up" : strerror(-r));
+		return;
+	}
+	nic->users++;
+	if (nic->state == NIC_OPEN)
+		ask_to_join(c, op);
+	else
+		wait_for_opening(c, nic, op);
+}
+
+void nic_start(struct conn *c, const struct nic_op *op)
+{
+	struct res res = res_xdp(op->ifindex, owner_of(c->instance));
+	struct nic *nic = nic_by_index(c->core, op->ifindex);
+	struct nic_op copy = *op;
+	const char *why;
+	int error;
+
+	if (!nic) {
+		nic_refuse(c, op->done, &res, ENOENT, "this host has no such interface");
+		return;
+	}
+	if (nic_joined(c, op->ifindex)) {
+		op->run(c, nic, op);
+		return;
+	}
+	nic_look(c->core, nic);
+	error = nic_check(c, nic, &why);
+	if (error)
+		nic_refuse(c, op->done, &res, error, why);
+	else
+		join(c, nic, &copy);
+}
+
+static void run_join(struct conn *c, struct nic *nic, const struct nic_op *op)
+{
+	(void)nic;
+	op->done(c, &(struct nic_grant){ .why = "" });
+}
+
+void nic_join(struct conn *c, uint32_t ifindex, nic_done *done)
+{
+	nic_start(c, &(struct nic_op){ .run = run_join, .done = done, .ifindex = ifindex });
+}
+
+void nic_leave(struct conn *c, uint32_t ifindex, const char *why)
+{
+	struct res res = res_xdp(ifindex, owner_of(c->instance));
+	struct lease l;
+
+	if (ledger_holder(c->core->ledger, &res, &l) < 0 || l.state != LEASE_HELD)
+		return;
+	ledger_revoke(c->core->ledger, l.id, clock_wall_ns(), why);
+	nic_lease_ended(c->core, &l);
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "reeved.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+
+/* Two nodes of two cores of two threads. */
+static void make_host(struct host *h)
+{
+	memset(h, 0, sizeof(*h));
+	for (unsigned cpu = 0; cpu < 8; cpu++) {
+		cpuset_add(&h->present, cpu);
+		h->node[cpu] = (int16_t)(cpu / 4);
+		h->core[cpu] = (uint16_t)(cpu & ~1U);
+	}
+	h->online = h->usable = h->present;
+}
+
+void fake_start(struct fake_reeved *f, const struct conf *conf)
+{
+	struct core *core = &f->core;
+	struct conf *c = malloc(sizeof(*c));
+	void *mem = aligned_alloc(4096, ledger_bytes());
+	int pair[2];
+
+	assert(c && mem && fd_socketpair(pair) == 0);
+	log_setup(-1, LOG_TEXT, LOG_ERR);
+	memset(mem, 0, ledger_bytes());
+	assert(ledger_init(mem, ledger_bytes(), &core->ledger) == 0);
+	assert(loop_new(&core->loop) == 0);
+	core->expiry_watch.fd = loop_timer();
+	core->sock = pair[0];
+	core->ethnl.sock = -1;
+	core->null_fd = f->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	core->fd_budget = 1000;
+	f->sock = pair[1];
+	f->form = NIC_FORM_SINGLE;
+	pp_queue_init(&core->queue);
+	assert(loop_add(core->loop, &core->sock_watch, core->sock, EPOLLIN, NULL) == 0);
+	if (conf)
+		*c = *conf;
+	else
+		conf_defaults(c);
+	assert(policy_apply(core, c, 1, &(struct err){ 0 }) == 0);
+	make_host(&core->host);
+	policy_work_out_rights(core);
+	free(c);
+}
+
+void fake_add_nic(struct fake_reeved *f, uint32_t ifindex, const char *name)
+{
+	struct nic *nic = calloc(1, sizeof(*nic));
+
+	assert(nic && !f->core.nics);
+	nic->link.ifindex = ifindex;
+	nic->link.up = true;
+	nic->queues = FAKE_QUEUES;
+	nic->ntuple = f->hardware;
+	str_copy(nic->link.name, sizeof(nic->link.name), name);
+	f->core.nics = nic;
+}
+
+int fake_connect(struct fake_reeved *f, uint32_t slot, enum pp_door door, uint32_t uid,
+		 struct conn **ret)
+{
+	struct pp_accept m = {
+		.head.type = PP_ACCEPT,
+		.conn = { .slot = slot, .use = 1 },
+		.door = door,
+		.peer = { .pid = 1 + slot, .uid = uid },
+	};
+	int pair[2];
+
+	assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
+	conn_accept(&f->core, &m, pair[0], -1);
+	*ret = f->core.conns[slot];
+	assert(*ret);
+	return pair[1];
+}
+
+/* --- the kernel's side ------------------------------------------------------------- */
+
+static struct fake_held *find(struct fake_reeved *f, uint32_t owner, const struct res *res)
+{
+	for (uint32_t i = 0; i < f->nheld; i++)
+		if (f->held[i].owner == owner && !memcmp(&f->held[i].res, res, sizeof(*res)))
+			return &f->held[i];
+	return NULL;
+}
+
+static void put(struct fake_reeved *f, uint32_t owner, struct res res, bool on)
+{
+	struct fake_held *h = find(f, owner, &res);
+
+	assert(!on == !!h);
+	if (on) {
+		assert(f->nheld < FAKE_HELD);
+		f->held[f->nheld++] = (struct fake_held){ .owner = owner, .res = res };
+	} else {
+		*h = f->held[--f->nheld];
+	}
+}
+
+/* Rules of a NIC go with the queue they lead to. */
+static void drop_rules_of(struct fake_reeved *f, uint32_t owner, uint32_t queue)
+{
+	for (uint32_t i = f->nheld; i--;)
+		if (f->held[i].owner == owner && f->held[i].res.kind == RES_FLOW &&
+		    !(f->held[i].res.id & RES_FLOW_SOFT) && f->held[i].queue == queue)
+			f->held[i] = f->held[--f->nheld];
+}
+
+static void drop_owner(struct fake_reeved *f, uint32_t owner)
+{
+	for (uint32_t i = f->nheld; i--;)
+		if (!owner || f->held[i].owner == owner)
+			f->held[i] = f->held[--f->nheld];
+}
+
+static uint64_t flow_id(struct fake_reeved *f, const struct pp_nic_flow *m)
+{
+	if (m->soft)
+		return RES_FLOW_SOFT | m->location;
+	return m->on ? ++f->location : m->location;
+}
+
+static uint32_t apply_flow(struct fake_reeved *f, const struct pp_nic_flow *m)
+{
+	uint64_t id = flow_id(f, m);
+
+	put(f, m->owner, res_flow(m->ifindex, id), m->on);
+	if (m->on)
+		f->held[f->nheld - 1].queue = m->flow.queue;
+	return (uint32_t)id;
+}
+
+/* What the request does; the value of its answer. */
+static uint32_t apply(struct fake_reeved *f, const union pp_msg *m)
+{
+	switch (m->head.type) {
+	case PP_NIC_OPEN:
+		assert(!f->open);
+		f->open = true;
+		return f->form | NIC_MODE_NATIVE << 8;
+	case PP_NIC_CLOSE:
+		assert(f->open);
+		f->open = false;
+		drop_owner(f, 0);
+		return 0;
+	case PP_NIC_OWNER:
+		if (m->nic_owner.on)
+			put(f, m->nic_owner.owner, res_xdp(FAKE_IF, m->nic_owner.owner), true);
+		else
+			drop_owner(f, m->nic_owner.owner);
+		return 0;
+	case PP_NIC_QUEUE:
+		if (!m->nic_queue.on)
+			drop_rules_of(f, m->nic_queue.owner, m->nic_queue.queue);
+		put(f, m->nic_queue.owner, res_queue(FAKE_IF, m->nic_queue.queue), m->nic_queue.on);
+		return 0;
+	case PP_NIC_PORT:
+		put(f, m->nic_port.owner,
+		    res_udp_port(FAKE_IF, m->nic_port.owner, (uint16_t)m->nic_port.port),
+		    m->nic_port.on);
+		return 0;
+	case PP_NIC_FLOW:
+		return apply_flow(f, &m->nic_flow);
+	default:
+		return 0;
+	}
+}
+
+static void answer_fds(struct fake_reeved *f, const struct pp_head *to, int error, unsigned nfds)
+{
+	union pp_msg m = { .nic_fds = { .head = { PP_NIC_FDS, to->serial }, .error = error } };
+	int fds[2];
+
+	if (error)
+		nfds = 0;
+	for (unsigned i = 0; i < nfds; i++)
+		fds[i] = dup(f->null_fd);
+	ask_answered(&f->core, &m, fds, nfds);
+}
+
+static void answer(struct fake_reeved *f, const struct pp_head *to, int error, uint32_t value)
+{
+	union pp_msg m = {
+		.result = { .head = { PP_RESULT, to->serial }, .error = error, .value = value }
+	};
+
+	str_copy(m.result.why, sizeof(m.result.why), error ? "as the test says" : "");
+	ask_answered(&f->core, &m, NULL, 0);
+}
+
+bool fake_answer_one(struct fake_reeved *f)
+{
+	int fds[FD_PASS_MAX], error = 0;
+	uint32_t value = 0;
+	union pp_msg m;
+	unsigned nfds;
+
+	pp_queue_flush(&f->core.queue, f->core.sock);
+	if (pp_recv(f->sock, PP_CORE, &m, fds, &nfds) < 0)
+		return false;
+	if (m.head.serial && ++f->requests == f->fail_at)
+		error = f->error;
+	if (!error)
+		value = apply(f, &m);
+	if (!m.head.serial)
+		return true;
+	if (m.head.type == PP_NIC_MAP || m.head.type == PP_NIC_XSK)
+		answer_fds(f, &m.head, error, m.head.type == PP_NIC_MAP ? 1 : 2);
+	else
+		answer(f, &m.head, error, value);
+	return true;
+}
+
+void fake_answer(struct fake_reeved *f)
+{
+	while (fake_answer_one(f))
+		;
+}
+
+bool fake_agrees(const struct fake_reeved *f)
+{
+	uint32_t held = 0;
+	struct lease l = { 0 };
+
+	while (ledger_next_lease(f->core.ledger, l.id, &l) == 0) {
+		if (l.res.kind == RES_LCORE)
+			continue;
+		if (l.state != LEASE_HELD ||
+		    !find((struct fake_reeved *)f, owner_of(l.instance), &l.res))
+			return false;
+		held++;
+	}
+	return held == f->nheld && f->open == (held > 0);
+}
