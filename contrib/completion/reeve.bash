@@ -26,7 +26,8 @@ _reeve_value() # OPTION PATH
 	-s | --socket) COMPREPLY=($(compgen -f -- "$cur")) ;;
 	-i | --near) COMPREPLY=($(compgen -W "$(_reeve_nics)" -- "$cur")) ;;
 	--tenant) COMPREPLY=($(compgen -W "$(_reeve_members name tenant list)" -- "$cur")) ;;
-	-N | --node | -c | --cpus | -n | --count | -t | --ttl | -l | --name | --since) ;;
+	-N | --node | -c | --cpus | -n | --count | -t | --ttl | -l | --name | --since | -q | --queue | \
+		--queues | --src | --dst | --sport | --dport) ;;
 	*) return 1 ;;
 	esac
 	return 0
@@ -41,13 +42,14 @@ _reeve()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
-		if [[ $word == -- && $path == " lease acquire" ]]; then
+		if [[ $word == -- && $path =~ ^\ (lease acquire|queue acquire|port add|flow add) ]]; then
 			_command_offset $((i + 1))
 			return
 		fi
 		case $word in
 		-s | --socket | -c | --cpus | -n | --count | -N | --node | -i | --near | -t | --ttl | \
-			-l | --name | --tenant | --since)
+			-l | --name | --tenant | --since | -q | --queue | --queues | --src | --dst | --sport | \
+			--dport)
 			((i++))
 			;;
 		-*) ;;
@@ -56,10 +58,17 @@ _reeve()
 	done
 	_reeve_value "$prev" "$path" && return
 	case $path in
-	"") word="status host lease instance tenant events --version" ;;
+	"") word="status host lease nic queue port flow xdp instance tenant events doctor --version" ;;
 	" host") word="--cpus --nics" ;;
 	" lease") word="list explain acquire release" ;;
-	" lease list" | " instance list") word="--tenant" ;;
+	" nic") word="list" ;;
+	" queue") word="list acquire" ;;
+	" port" | " flow") word="list add" ;;
+	" lease list" | " instance list" | " queue list" | " port list" | " flow list") word="--tenant" ;;
+	" queue acquire" | " port add" | " flow add") word=$(_reeve_nics) ;;
+	" queue acquire "*) word="--count --queues --ttl --name --" ;;
+	" port add "*) word="--" ;;
+	" flow add "*) word="--queue --src --dst --sport --dport --" ;;
 	" lease explain") word=$want ;;
 	" lease acquire") word="$want --" ;;
 	" lease release") word=$(_reeve_members lease lease list) ;;

@@ -34,11 +34,11 @@ static const struct argp common_argp = { .options = common_options, .parser = pa
 
 const struct argp_child cli_common[] = { { .argp = &common_argp }, { 0 } };
 
-static error_t parse_nothing(int key, char *arg, struct argp_state *state)
+error_t cli_parse_rest(int key, char *arg, struct argp_state *state, void *child)
 {
 	switch (key) {
 	case ARGP_KEY_INIT:
-		state->child_inputs[0] = state->input;
+		state->child_inputs[0] = child;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s' is one argument too many", arg);
@@ -46,6 +46,11 @@ static error_t parse_nothing(int key, char *arg, struct argp_state *state)
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
+}
+
+static error_t parse_nothing(int key, char *arg, struct argp_state *state)
+{
+	return cli_parse_rest(key, arg, state, state->input);
 }
 
 void cli_parse(struct cli *cli, const char *doc, int argc, char **argv)

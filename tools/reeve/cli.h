@@ -41,6 +41,13 @@ int cli_dispatch(struct cli *cli, const struct command *table, const char *doc, 
  */
 extern const struct argp_child cli_common[];
 
+/*
+ * What the parser of a subcommand without arguments does with a key that is no
+ * option of its own. `child` is for the parser of its child, cli_common's the
+ * struct cli.
+ */
+error_t cli_parse_rest(int key, char *arg, struct argp_state *state, void *child);
+
 /* A subcommand with no options of its own, and no arguments. */
 void cli_parse(struct cli *cli, const char *doc, int argc, char **argv);
 
@@ -73,6 +80,12 @@ int lease_acquire_main(struct cli *cli, int argc, char **argv);
 int lease_explain_main(struct cli *cli, int argc, char **argv);
 int instance_main(struct cli *cli, int argc, char **argv);
 int tenant_main(struct cli *cli, int argc, char **argv);
+int nic_main(struct cli *cli, int argc, char **argv);
+int queue_main(struct cli *cli, int argc, char **argv);
+int port_main(struct cli *cli, int argc, char **argv);
+int flow_main(struct cli *cli, int argc, char **argv);
+int xdp_main(struct cli *cli, int argc, char **argv);
+int doctor_main(struct cli *cli, int argc, char **argv);
 int events_main(struct cli *cli, int argc, char **argv);
 
 static inline void json_decref_p(json_t **j)

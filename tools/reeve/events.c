@@ -20,9 +20,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *o = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = o->cli;
-		return 0;
 	case 'f':
 		o->follow = true;
 		return 0;
@@ -33,11 +30,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 't':
 		o->tenant = arg;
 		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "'%s' is one argument too many", arg);
-		return EINVAL;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return cli_parse_rest(key, arg, state, o->cli);
 	}
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cli.h"
 
-#include <errno.h>
 #include <stdio.h>
 
+#include "nic.h"
 #include "table.h"
 #include "text.h"
 
@@ -17,20 +17,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *o = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = o->cli;
-		return 0;
 	case 'c':
 		o->cpus = true;
 		return 0;
 	case 'n':
 		o->nics = true;
 		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "'%s' is one argument too many", arg);
-		return EINVAL;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return cli_parse_rest(key, arg, state, o->cli);
 	}
 }
 
@@ -64,22 +58,6 @@ static int show_cpus(const json_t *reply)
 	return table_end(&t);
 }
 
-static int show_nics(const json_t *reply)
-{
-	static const struct column columns[] = { { "NIC" }, { "IFINDEX", true }, { "NODE", true } };
-	const json_t *nic;
-	struct table t;
-	size_t i;
-
-	table_begin(&t, columns, ARRAY_SIZE(columns));
-	json_array_foreach(json_object_get(reply, "nics"), i, nic) {
-		table_member(&t, nic, "name");
-		table_member(&t, nic, "ifindex");
-		table_node(&t, nic);
-	}
-	return table_end(&t);
-}
-
 static int show(const struct options *o, const json_t *reply)
 {
 	bool all = o->cpus == o->nics;
@@ -93,7 +71,7 @@ static int show(const struct options *o, const json_t *reply)
 		printf("\nLeasable: %s\n\n", leasable);
 	}
 	if ((o->nics || all) && !status)
-		status = show_nics(reply);
+		status = nic_show(json_object_get(reply, "nics"));
 	return status;
 }
 

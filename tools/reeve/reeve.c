@@ -9,9 +9,15 @@ static const struct command commands[] = {
 	{ "status", "what the daemon is and does", status_main },
 	{ "host", "the CPUs and NICs of this host, and who has them", host_main },
 	{ "lease", "list, explain, acquire, release", lease_main },
+	{ "nic", "the network interfaces, and what of them can be leased", nic_main },
+	{ "queue", "receive queues: list, acquire", queue_main },
+	{ "port", "UDP ports: list, add", port_main },
+	{ "flow", "flow rules: list, add", flow_main },
+	{ "xdp", "which XDP programs sit where, and for whom", xdp_main },
 	{ "instance", "the clients of the daemon", instance_main },
 	{ "tenant", "tenants, their quotas and what they use", tenant_main },
 	{ "events", "what was granted, refused, given back", events_main },
+	{ "doctor", "what this host can do, and what would mend the rest", doctor_main },
 	{ 0 },
 };
 

@@ -6,13 +6,13 @@
 #include "table.h"
 #include "text.h"
 
-/* "2 of 4", "2" without a limit. Only lcores can be leased so far. */
-static void put_lcores(struct table *t, const json_t *tenant)
+/* "2 of 4", "2" without a limit. */
+static void put_kind(struct table *t, const json_t *tenant, const char *kind)
 {
-	const json_t *quota = json_object_get(json_object_get(tenant, "quota"), "lcore");
+	const json_t *quota = json_object_get(json_object_get(tenant, "quota"), kind);
 	char used[TEXT_MAX], cell[TEXT_MAX];
 
-	text_member(json_object_get(tenant, "used"), "lcore", used);
+	text_member(json_object_get(tenant, "used"), kind, used);
 	if (json_integer_value(quota) < 0)
 		snprintf(cell, sizeof(cell), "%.32s", used);
 	else
@@ -23,11 +23,13 @@ static void put_lcores(struct table *t, const json_t *tenant)
 
 static int show(const json_t *reply)
 {
-	static const struct column columns[] = { { "TENANT" },	      { "LCORES", true },
-						 { "OWN CPUS" },      { "INSTANCES", true },
-						 { "GRANTED", true }, { "REFUSED", true },
-						 { "ENFORCED" },      { "CGROUP" },
-						 { "RETIRED" } };
+	static const struct column columns[] = {
+		{ "TENANT" },	     { "LCORES", true },  { "NICS", true }, { "QUEUES", true },
+		{ "PORTS", true },   { "FLOWS", true },	  { "OWN CPUS" },   { "INSTANCES", true },
+		{ "GRANTED", true }, { "REFUSED", true }, { "ENFORCED" },   { "CGROUP" },
+		{ "RETIRED" }
+	};
+	static const char *const kinds[] = { "lcore", "xdp", "queue", "udp_port", "flow" };
 	static const char *const members[] = { "cpus",	   "instances", "granted", "refused",
 					       "enforced", "cgroup",	"retired" };
 	const json_t *tenant;
@@ -37,7 +39,8 @@ static int show(const json_t *reply)
 	table_begin(&t, columns, ARRAY_SIZE(columns));
 	json_array_foreach(json_object_get(reply, "tenants"), i, tenant) {
 		table_member(&t, tenant, "name");
-		put_lcores(&t, tenant);
+		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
+			put_kind(&t, tenant, kinds[k]);
 		for (size_t k = 0; k < ARRAY_SIZE(members); k++)
 			table_member(&t, tenant, members[k]);
 	}
