@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from daemon import House  # noqa: E402
+from nic import Lab  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,6 +43,14 @@ def house(stage):
     house = House(stage)
     yield house
     house.close()
+
+
+@pytest.fixture
+def lab(house, build):
+    """Interfaces, and clients that have AF_XDP sockets; see nic.Lab."""
+    lab = Lab(house, build / "test/fake/xsk_client")
+    yield lab
+    lab.close()
 
 
 @pytest.fixture

@@ -22,14 +22,20 @@ PATIENCE = 10.0
 PR_SET_PDEATHSIG = 1
 
 # The staged tree is bound into /run so that users without rights on the way to
-# the source tree can still run what is in it.
+# the source tree can still run what is in it. /sys is mounted anew because it
+# shows the interfaces of whoever mounted it.
 SETUP = """
 set -e
 mount -t tmpfs -o mode=755 tmpfs /run
 [ "$(readlink -f /var/run)" = /run ] || mount --bind /run /var/run
 [ ! -d /etc/reeve ] || mount -t tmpfs -o mode=755 tmpfs /etc/reeve
 mount -t tmpfs -o mode=755 tmpfs /var/lib
-mkdir /run/stage
+mkdir /run/stage /run/cgroup
+mount --rbind /sys/fs/cgroup /run/cgroup
+mount -t sysfs sysfs /sys
+mount --rbind /run/cgroup /sys/fs/cgroup
+umount -R -l /run/cgroup
+mount -t bpf bpf /sys/fs/bpf
 mount --bind "$1" /run/stage
 echo ready
 exec cat
@@ -79,12 +85,16 @@ class House:
         self.peers.append(peer)
         return peer
 
+    def finish(self):
+        """Ends everybody in it; the daemons must have lived, and end cleanly."""
+        for peer in self.peers:
+            peer.kill()
+        for daemon in reversed(self.daemons):
+            daemon.finish()
+
     def close(self):
         try:
-            for peer in self.peers:
-                peer.kill()
-            for daemon in reversed(self.daemons):
-                daemon.finish()
+            self.finish()
         finally:
             for daemon in self.daemons:
                 daemon.kill()
@@ -261,7 +271,8 @@ class Reeved:
             self.pidfd = -1
 
     def finish(self):
-        """What every test promises at its end: the daemon lived and ends cleanly."""
+        """What every test promises at its end: the daemon lived and ends cleanly. May
+        be called again."""
         if self.process.poll() is None:
             assert self.stop() == 0, self.epitaph()
         if not self.core_may_die:

@@ -9,6 +9,8 @@ import socket
 import struct
 import time
 
+from stream import PATIENCE, Stream
+
 PATH = "/var/run/imtl/mtl_manager.sock"
 FRAME = 118
 MAGIC = 0x494D544C
@@ -17,11 +19,11 @@ REGISTER, HEARTBEAT, GET_LCORE, PUT_LCORE = 101, 102, 103, 104
 ADD_UDP_FILTER, DEL_UDP_FILTER = 105, 106
 XSK_MAP_FD, GET_QUEUE, PUT_QUEUE, ADD_FLOW, DEL_FLOW = 107, 108, 109, 110, 111
 RESPONSE, QUEUE_ID, FLOW_ID = 201, 202, 203
+UDP_V4 = 2  # a flow's type
 
 # body_len as libmtl fills it in: host order for two of them.
 BODY_LEN = {REGISTER: 0x6A000000, PUT_LCORE: 0x02000000, GET_LCORE: 2, HEARTBEAT: 4,
             ADD_UDP_FILTER: 6, DEL_UDP_FILTER: 6}
-PATIENCE = 10.0
 
 
 def frame(kind, body=b"", magic=MAGIC):
@@ -56,6 +58,13 @@ def interface(kind, ifindex, queue=0, flow_id=0, flow_type=0):
     return frame(kind, struct.pack(">IHII", ifindex, queue, flow_id, flow_type))
 
 
+def flow(ifindex, queue, dst, port, src="0.0.0.0", flow_type=UDP_V4):
+    """ADD_FLOW; addresses travel with their bytes reversed, as libmtl sends them."""
+    addresses = (socket.inet_aton(address)[::-1] for address in (src, dst))
+    return frame(ADD_FLOW, struct.pack(">IHII4s4sHH", ifindex, queue, 0, flow_type, *addresses,
+                                       0, port))
+
+
 def decode(reply):
     """(type, value); anything but a sound reply is an AssertionError."""
     assert len(reply) == FRAME, f"a reply of {len(reply)} bytes: {reply!r}"
@@ -74,37 +83,16 @@ def descriptor_file(fd):
         os.close(fd)
 
 
-class Client:
-    """One connection; `sock` may come from another process (see peer.py)."""
-
-    def __init__(self, sock):
-        self.sock = sock
-        sock.settimeout(PATIENCE)
-        self.buffer = b""
-
-    def close(self):
-        self.sock.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
+class Client(Stream):
     def send(self, data):
         self.sock.sendall(data)
 
     def read(self):
         """The next whole reply as raw bytes; b"" when the daemon closed."""
         while len(self.buffer) < FRAME:
-            try:
-                data = self.sock.recv(65536)
-            except ConnectionResetError:
-                data = b""
-            if not data:
+            if not self.fill():
                 assert not self.buffer, f"closed in the middle of a reply: {self.buffer!r}"
                 return b""
-            self.buffer += data
         reply, self.buffer = self.buffer[:FRAME], self.buffer[FRAME:]
         return reply
 

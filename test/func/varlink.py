@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A Varlink client: JSON objects that end with a NUL byte. Independent of ours."""
 import json
+import os
+import socket
+
+from stream import Stream
 
 PATH = "/run/reeve/reeve.sock"
-PATIENCE = 10.0
 
 
 class VarlinkError(Exception):
@@ -18,20 +21,20 @@ class Closed(Exception):
     """The daemon hung up."""
 
 
-class Client:
+class Client(Stream):
     def __init__(self, sock):
-        self.sock = sock
-        sock.settimeout(PATIENCE)
-        self.buffer = b""
+        super().__init__(sock)
+        self.fds = []  # that came; the caller's after take_fds()
 
     def close(self):
-        self.sock.close()
+        for fd in self.take_fds():
+            os.close(fd)
+        super().close()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
+    def receive(self):
+        data, fds, _, _ = socket.recv_fds(self.sock, 65536, 8)
+        self.fds += fds
+        return data
 
     def send_text(self, text):
         if isinstance(text, str):
@@ -47,13 +50,8 @@ class Client:
     def read(self):
         """The next message as a dict."""
         while b"\0" not in self.buffer:
-            try:
-                data = self.sock.recv(65536)
-            except (ConnectionResetError, BrokenPipeError):
-                data = b""
-            if not data:
+            if not self.fill():
                 raise Closed(self.buffer)
-            self.buffer += data
         text, self.buffer = self.buffer.split(b"\0", 1)
         message = json.loads(text)
         assert isinstance(message, dict) and set(message) <= {"error", "parameters", "continues"}
@@ -70,6 +68,11 @@ class Client:
     def call(self, method, **parameters):
         self.send(method, parameters)
         return self.reply()
+
+    def take_fds(self):
+        """Descriptors that came with replies."""
+        fds, self.fds = self.fds, []
+        return fds
 
     def refused(self, method, **parameters):
         """The error that a call ends with; a success is an AssertionError."""

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 
+import nic
 from server import Failed, Floor, Reeve
 
 ROUNDS = 9
@@ -37,6 +38,7 @@ def median_of(runs, name):
 
 class Bench:
     def __init__(self, build, reeved):
+        self.build = build
         self.load = os.path.join(build, "test/perf/load")
         self.floor = os.path.join(build, "test/perf/floor")
         self.reeved = reeved
@@ -179,6 +181,7 @@ class Bench:
         with tempfile.TemporaryDirectory(prefix="reeve-bench.") as self.scratch:
             for part in self.starts, self.rates, self.crowd:
                 part()
+            nic.measure(self)
         with open(os.path.join(self.out, "results.json"), "w", encoding="ascii") as file:
             json.dump(self.rows, file, indent=1)
             file.write("\n")

@@ -47,6 +47,7 @@ class Server:
         def before_exec():
             if isolate:
                 enter_namespaces()
+                self.prepare()
             os.write(write_end, struct.pack("q", time.monotonic_ns()))
 
         try:
@@ -71,6 +72,9 @@ class Server:
             raise
         finally:
             os.unlink(notify_path)
+
+    def prepare(self):
+        """What the server's namespaces have beside the server; called in them."""
 
     def _wait_ready(self):
         exited = os.pidfd_open(self.pid)

@@ -5,235 +5,19 @@ tenants' cgroups under a cpuset, processes that end, identity, the host's shape.
 Needs root, cgroup v2, a guest of 2 sockets x 2 cores x 2 threads with a NIC on
 the second node, and $STAGE. Runs in an empty directory; prints TAP."""
 import contextlib
-import json
 import os
-import re
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import time
-import traceback
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "func"))
-import mtl  # noqa: E402
-import varlink  # noqa: E402
-from peer import Peer  # noqa: E402
-
-CPUS = set(range(8))
-ROOT = Path("/sys/fs/cgroup")
-STAGE = Path("/run/stage")  # bound there, for processes that may not walk to $STAGE
-REEVED = STAGE / "usr/sbin/reeved"
-REEVE = STAGE / "usr/bin/reeve"
-CONF, NOTIFY, LOG = Path("reeve.conf"), Path("notify").resolve(), Path("reeved.log")
-PATIENCE = 10.0
-PROMPT = 1.0  # within this time a lease ends with its client
-USER = 1001  # whoever is nobody special
-
-
-def parse_list(text):
-    """{2, 3, 5} of "2-3,5"."""
-    ends = (item.split("-") for item in text.split(",") if item)
-    return {cpu for end in ends for cpu in range(int(end[0]), int(end[-1]) + 1)}
-
-
-def state_of(pid):
-    """Fields of /proc/PID/stat from the third on."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def stop(pid):
-    os.kill(pid, signal.SIGSTOP)
-    mtl.poll_until(lambda: state_of(pid)[0] == "T", f"{pid} stops")
-
-
-def children(pid):
-    return [int(child) for child in
-            Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-class Cgroup:
-    def __init__(self, path):
-        self.path = ROOT / path
-        self.path.mkdir(exist_ok=True)
-
-    def put(self, file, text):
-        (self.path / file).write_text(text)
-
-    def line(self, file):
-        return (self.path / file).read_text().rstrip("\n")
-
-    @property
-    def cpus(self):
-        return self.line("cpuset.cpus")
-
-    @property
-    def partition(self):
-        return self.line("cpuset.cpus.partition")
-
-    def wait_cpus(self, wanted, limit=PROMPT):
-        mtl.poll_until(lambda: self.cpus == wanted, f"{self.path} has {wanted}", limit)
-
-
-class Task:
-    """A process that wants to run everywhere."""
-
-    def __init__(self, cgroup):
-        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.pid = os.fork()
-        if self.pid == 0:
-            self.control.close()
-            try:
-                (cgroup.path / "cgroup.procs").write_text("0")
-                os.sched_setaffinity(0, CPUS)
-                theirs.send(b"!")
-                while theirs.recv(1):
-                    theirs.send(json.dumps(self._go_everywhere()).encode())
-            finally:
-                os._exit(0)
-        theirs.close()
-        assert self.control.recv(1) == b"!", "a task could not start"
-
-    @staticmethod
-    def _go_everywhere():
-        """The CPUs it ran on, by the kernel's word, after trying each of them."""
-        ran = []
-        for cpu in CPUS:
-            with contextlib.suppress(OSError):  # none of the cgroup's
-                os.sched_setaffinity(0, {cpu})
-                ran.append(int(state_of("self")[36]))
-        os.sched_setaffinity(0, CPUS)
-        return ran
-
-    def runs_on(self):
-        may = os.sched_getaffinity(self.pid)
-        self.control.send(b"?")
-        ran = set(json.loads(self.control.recv(4096)))
-        assert ran == may, (ran, may)
-        return ran
-
-    def kill(self):
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        self.control.close()
-
-
-class Daemon:
-    """A running reeved; `before` is a command that starts it."""
-
-    def __init__(self, conf, *before):
-        self.conf(conf)
-        NOTIFY.unlink(missing_ok=True)
-        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.notify.bind(str(NOTIFY))
-        with LOG.open("ab") as log:
-            self.process = subprocess.Popen([*before, REEVED, "--config", CONF],
-                                            env={"NOTIFY_SOCKET": str(NOTIFY)},
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.pid = self.process.pid
-        self.pidfd = os.pidfd_open(self.pid)
-        self.wait("READY=1")
-        if before:
-            self.pid, = children(self.pid)
-
-    @staticmethod
-    def conf(text):
-        CONF.write_text(text)
-        CONF.chmod(0o644)
-
-    def wait(self, state):
-        """Reads what it tells the service manager until that is among it."""
-        while True:
-            readable, _ = mtl.wait_io([self.notify.fileno(), self.pidfd])
-            assert self.notify.fileno() in readable, f"no {state}"
-            if state in self.notify.recv(4096).decode().split("\n"):
-                return
-
-    def reload(self, conf):
-        self.conf(conf)
-        os.kill(self.pid, signal.SIGHUP)
-        self.wait("RELOADING=1")
-        self.wait("READY=1")
-
-    def core(self):
-        """The core's pid; waits while it is being restarted."""
-        found = []
-
-        def look():
-            found[:] = [pid for pid in children(self.pid)
-                        if Path(f"/proc/{pid}/comm").read_text() == "reeve-core\n"]
-            return found
-        mtl.poll_until(look, "a core")
-        return found[0]
-
-    def end(self, number=signal.SIGTERM):
-        """Exit status."""
-        if self.process.poll() is None:
-            os.kill(self.pid, number)
-            os.kill(self.pid, signal.SIGCONT)
-        try:
-            return self.process.wait(PATIENCE)
-        finally:
-            self.process.kill()
-            self.process.wait()
-            self.notify.close()
-            os.close(self.pidfd)
-
-
-class Scene:
-    """What a test has made, to be undone after it."""
-
-    def __init__(self):
-        self.peers, self.daemons, self.cgroups, self.open = [], [], [], contextlib.ExitStack()
-
-    def daemon(self, conf, *before):
-        self.daemons.append(Daemon(conf, *before))
-        return self.daemons[-1]
-
-    def cgroup(self, path):
-        self.cgroups.append(Cgroup(path))
-        return self.cgroups[-1]
-
-    def task(self, cgroup):
-        self.peers.append(Task(cgroup))
-        return self.peers[-1]
-
-    def peer(self, cgroup=None, uid=USER):
-        """A process that connects, of no rights unless its uid has some."""
-        self.peers.append(Peer(os.getpid(), uid=uid, gid=uid, cgroup=cgroup and cgroup.path))
-        return self.peers[-1]
-
-    def client(self, of=None, path=varlink.PATH):
-        """A connection of that process or, as root, of this one."""
-        if of:
-            sock = of.connect(path)
-        else:
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            sock.connect(path)
-        kind = varlink.Client if path == varlink.PATH else mtl.Client
-        return self.open.enter_context(contextlib.closing(kind(sock)))
-
-    def end(self):
-        self.open.close()
-        for peer in self.peers:
-            if peer.pid:
-                peer.kill()
-        statuses = [daemon.end() for daemon in self.daemons if daemon.process.returncode is None]
-        for cgroup in reversed(self.cgroups):
-            # A task that was reaped a moment ago can still be on its way out.
-            mtl.poll_until(lambda: "populated 0" in cgroup.line("cgroup.events"), "it is empty")
-            cgroup.path.rmdir()
-        assert not any(statuses), f"reeved ended with {statuses}"
-
-
-def reeve(*words):
-    done = subprocess.run([REEVE, "--json", *words], capture_output=True, text=True,
-                          timeout=PATIENCE)
-    assert done.returncode == 0 and not done.stderr, done
-    return json.loads(done.stdout)
+sys.dont_write_bytecode = True
+from scene import (CPUS, PATIENCE, PROMPT, REEVE, USER, Cgroup, children, main, mtl,  # noqa: E402
+                   parse_list, reeve, stop, varlink)
+from stream import lingering  # noqa: E402
 
 
 def enforced(leases):
@@ -526,8 +310,9 @@ def test_reload_puts_back(scene):
     client.acquire(cpus="7")
     assert media.cpus == "1-5"
     daemon.reload(MEDIA)
-    assert media.cpus == "2-3,6-7"
-    assert set(enforced(client.leases()).values()) == {"cpuset"}
+    media.wait_cpus("2-3,6-7")
+    mtl.poll_until(lambda: set(enforced(client.leases()).values()) == {"cpuset"},
+                   "the leases are enforced again", PROMPT)
 
 
 def test_killed_reeved_is_put_back_by_the_next(scene):
@@ -599,25 +384,11 @@ def test_child_that_keeps_the_socket(scene):
             raise AssertionError(f"not closed: {client.read()}")
 
 
-def lingering():
-    """A TCP socket whose last closer waits for a minute, and its other end."""
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    listener = socket.create_server(("127.0.0.1", 0))
-    sender = socket.create_connection(listener.getsockname())
-    receiver, _ = listener.accept()
-    listener.close()
-    sender.setblocking(False)
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            sender.send(bytes(65536))
-    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
-    return sender, receiver
-
-
 def test_lingering_socket_makes_nobody_wait(scene):
     """This kernel can't forbid clients to pass descriptors. One is sent to the
     core while it reads, one is left unread, so that reeved throws it away."""
     daemon = scene.daemon("")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for unread in (False, True):
         sender, receiver = lingering()
         client = scene.client(scene.peer(), mtl.PATH)
@@ -692,8 +463,7 @@ def test_host(scene):
         {"cpu": cpu, "node": cpu // 4, "package": cpu // 4, "core": cpu & ~1,
          "isolated": cpu in isolated, "state": ""} for cpu in range(8)]
     nic, = host["nics"]
-    assert nic == {"name": nic["name"], "node": 1,
-                   "ifindex": socket.if_nametoindex(nic["name"])}
+    assert (nic["name"], nic["node"], nic["ifindex"]) == ("eth0", 1, socket.if_nametoindex("eth0"))
     if isolated:
         assert parse_list(scene.client().acquire(len(isolated))[1]) == isolated
 
@@ -763,34 +533,5 @@ def test_client_outside_of_the_namespace(scene):
     wait_held(admin, [])
 
 
-def run(number, test):
-    name = re.sub("^test_", "", test.__name__).replace("_", " ")
-    scene = Scene()
-    began, trouble = time.monotonic(), ""
-    try:
-        try:
-            test(scene)
-        finally:
-            scene.end()
-    except Exception:
-        trouble = traceback.format_exc()
-    print(f"{'not ok' if trouble else 'ok'} {number} - {name}", flush=True)
-    print(f"{time.monotonic() - began:6.2f} s {name}\n{trouble}", file=sys.stderr, flush=True)
-    for line in trouble.splitlines()[-6:]:
-        print(f"# {line}", flush=True)
-    return not trouble
-
-
-def main():
-    STAGE.mkdir()
-    subprocess.run(["mount", "--bind", os.environ["STAGE"], STAGE], check=True)
-    only = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
-    tests = [test for name, test in globals().items()
-             if name.startswith("test_") and only.search(name)]
-    print(f"1..{len(tests)}")
-    passed = [run(number, test) for number, test in enumerate(tests, 1)]
-    return 0 if all(passed) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(globals()))

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Figures about interfaces: how long it takes to get onto one, to add and remove
+a port, and what the program costs a frame."""
+import json
+import os
+import socket
+import statistics
+import struct
+import subprocess
+import time
+
+import guest
+from server import Failed, Reeve
+
+SETUPS = 15
+PORTS = 2000
+CLOSED_S = 10.0
+REGISTER, ADD_PORT, DEL_PORT = 101, 105, 106
+
+
+class NicReeve(Reeve):
+    """With a veth pair of four queues, ifindex 2, in native mode, and a bpffs."""
+
+    def prepare(self):
+        for line in ("mount -t bpf bpf /sys/fs/bpf",
+                     "ip link add peer index 3 type veth peer name nic index 2 "
+                     "numrxqueues 4 numtxqueues 4",
+                     "ethtool -L nic rx 4 tx 4", "ip link set nic up", "ip link set peer up"):
+            subprocess.run(line.split(), check=True, stdout=subprocess.DEVNULL)
+
+    def pins(self):
+        try:
+            return os.listdir(f"/proc/{self.pid}/root/sys/fs/bpf/reeve")
+        except FileNotFoundError:
+            return []
+
+
+def request(kind, *fields):
+    """118 bytes; each field is (offset, struct format, value)."""
+    frame = bytearray(118)
+    struct.pack_into(">4sI", frame, 0, b"IMTL", kind)
+    for offset, form, value in fields:
+        struct.pack_into(">" + form, frame, offset, value)
+    return bytes(frame)
+
+
+class Client:
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(path)
+
+    def ask(self, frame):
+        """Microseconds until the answer, which must be 0."""
+        begin = time.perf_counter_ns()
+        self.sock.send(frame)
+        answer = self.sock.recv(118, socket.MSG_WAITALL)
+        took = time.perf_counter_ns() - begin
+        if struct.unpack_from(">i", answer, 12)[0] != 0:
+            raise Failed("a request about the interface was refused")
+        return took / 1e3
+
+    def close(self):
+        self.sock.close()
+
+
+def wait_closed(server):
+    """The interface is put back after the last client; its pins go last."""
+    until = time.monotonic() + CLOSED_S
+    while server.pins():
+        if time.monotonic() > until:
+            raise Failed("the interface was not put back")
+        os.sched_yield()
+
+
+def setup_times(server):
+    join = request(REGISTER, (84, "H", 1), (86, "I", 2))
+    for _ in range(SETUPS):
+        client = Client(server.path)
+        yield client.ask(join) / 1e3
+        client.close()
+        wait_closed(server)
+
+
+def port_times(server):
+    client = Client(server.path)
+    client.ask(request(REGISTER, (84, "H", 1), (86, "I", 2)))
+    adds, removes = [], []
+    for number in range(PORTS):
+        port = (12, "I", 2), (16, "H", 1024 + number)
+        adds.append(client.ask(request(ADD_PORT, *port)))
+    for number in range(PORTS):
+        port = (12, "I", 2), (16, "H", 1024 + number)
+        removes.append(client.ask(request(DEL_PORT, *port)))
+    client.close()
+    return adds, removes
+
+
+def frames(bench):
+    """ns a frame, as `xdp` has measured them by turns; see xdp.c."""
+    done = subprocess.run([os.path.join(os.path.dirname(bench.load), "xdp")], text=True,
+                          capture_output=True, check=False)
+    if done.returncode != 0:
+        raise Failed(f"xdp: {done.stderr.strip()}")
+    return {line["name"]: line["ns"] for line in map(json.loads, done.stdout.splitlines())}
+
+
+def frame_rows(bench, where, cost, ports_goal=None):
+    """`cost` in ns, by the names of xdp.c. What 10,000 ports change is less than what
+    neighbours do to a clock: that goal is for where time repeats."""
+    bare = ("bare redirect", cost["bare"])
+    name = f"frame{where}, single form"
+    bench.row(name, cost["single"], "ns", ("<=", 1.3), bare)
+    bench.row(f"{name}, 10,000 ports", cost["single 10000"], "ns", ports_goal,
+              ("1 port", cost["single"]))
+    if "bare live" in cost:
+        bench.row(f"{name}, with its way to a socket", cost["single live"], "ns", ("<=", 1.3),
+                  ("bare redirect", cost["bare live"]))
+    if "dispatcher" in cost:
+        bench.row(f"frame{where}, dispatcher", cost["dispatcher"], "ns", ("<=", 1.3), bare)
+        bench.row(name, cost["single"], "ns", ("<=", 1), ("dispatcher", cost["dispatcher"]))
+
+
+def guest_rows(bench):
+    """Where the dispatcher can run, and time is the number of instructions."""
+    cost = guest.frames(bench.build, os.path.join(bench.out, "vm"))
+    if cost is None:
+        raise Failed("the guest gave no figures")
+    frame_rows(bench, " in a guest", cost, ("<=", 1.02))
+
+
+def measure(bench):
+    with bench.running(NicReeve, bench.reeved, bench.log) as server:
+        setups = list(setup_times(server))
+        adds, removes = port_times(server)
+    bench.row("interface setup, native", statistics.median(setups), "ms", ("<", 50))
+    bench.row("port added", statistics.median(adds), "us", ("<", 200))
+    bench.row("port removed", statistics.median(removes), "us", ("<", 200))
+    frame_rows(bench, "", frames(bench))
+    guest_rows(bench)
