@@ -52,6 +52,12 @@
 
 enum { FLOW_BUCKETS = 1024 };
 
+/* A tenant's sockets are made one after the other. */
+struct socket_turn {
+	struct socket_wait *waiting;
+	bool taken;
+};
+
 struct core {
 	struct loop *loop;
 	struct watch sock_watch; /* to reeved */
@@ -85,13 +91,15 @@ struct core {
 	struct enforced enforced[TENANT_MAX]; /* by ledger slot */
 	struct ask *asks[ASK_BUCKETS];	      /* by serial */
 
-	struct watch rtnl_watch, ethnl_watch;
+	struct watch rtnl_watch, ethnl_watch, linger_watch;
 	struct ethnl ethnl;
 	uint32_t plane_holders[PLANE_MAX];
-	struct nic *nics;			 /* in the order of their ifindex */
-	bool dumping;				 /* links are being told of, all of them */
+	struct nic *nics; /* in the order of their ifindex */
+	uint64_t nic_lives;
+	bool dumping, reading_links;		 /* all links are being told of; just now */
 	struct flow_record *flows[FLOW_BUCKETS]; /* by lease */
 	uint64_t unnamed_flow;
+	struct socket_turn socket_turns[TENANT_MAX]; /* by ledger slot */
 };
 
 #endif

@@ -163,6 +163,7 @@ static void nic_new(struct core *core, const struct rtnl_link *link)
 	while (*at && (*at)->link.ifindex < link->ifindex)
 		at = &(*at)->next;
 	nic->next = *at;
+	nic->life = ++core->nic_lives;
 	nic_seen(nic, link);
 	*at = nic;
 	nic_look(core, nic);
@@ -239,6 +240,7 @@ static void drop_unseen(struct core *core)
 	}
 }
 
+/* Whoever is woken by a change may have the links read again: not from within. */
 static void on_rtnl(struct watch *w, uint32_t events)
 {
 	struct core *core = watch_owner(w, struct core, rtnl_watch);
@@ -246,6 +248,7 @@ static void on_rtnl(struct watch *w, uint32_t events)
 	int r = 0;
 
 	(void)events;
+	core->reading_links = true;
 	for (int i = 0; i < READ_BATCH && r != -EAGAIN; i++) {
 		r = rtnl_read(w->fd, on_link, core);
 		if (r == 1)
@@ -255,6 +258,7 @@ static void on_rtnl(struct watch *w, uint32_t events)
 		else if (r < 0 && r != -EAGAIN && r != -EPROTO)
 			link_lost("rtnetlink failed");
 	}
+	core->reading_links = false;
 	if (!lost)
 		return;
 	core->dumping = false;
@@ -285,10 +289,24 @@ static void on_ethnl(struct watch *w, uint32_t events)
 /* The kernel answers at once, and tells of no program that a bpf_link attached. */
 void nics_refresh(struct core *core)
 {
-	if (!core->rtnl_watch.loop)
+	if (!core->rtnl_watch.loop || core->reading_links)
 		return;
 	ask_for_links(core);
 	on_rtnl(&core->rtnl_watch, EPOLLIN);
+}
+
+static void on_linger(struct watch *w, uint32_t events)
+{
+	(void)events;
+	loop_timer_clear(w->fd);
+	nics_close_unused(watch_owner(w, struct core, linger_watch), clock_boot_ns());
+}
+
+static int watch_linger(struct core *core)
+{
+	int fd = loop_timer();
+
+	return fd < 0 ? fd : loop_add(core->loop, &core->linger_watch, fd, EPOLLIN, on_linger);
 }
 
 static int watch_sockets(struct core *core, int rtnl_sock, int ethnl_sock)
@@ -297,7 +315,7 @@ static int watch_sockets(struct core *core, int rtnl_sock, int ethnl_sock)
 
 	if (r == 0 && core->ethnl.family)
 		r = loop_add(core->loop, &core->ethnl_watch, ethnl_sock, EPOLLIN, on_ethnl);
-	return r;
+	return r < 0 ? r : watch_linger(core);
 }
 
 /* Without ethtool netlink nobody knows of queues, so none is leased. */

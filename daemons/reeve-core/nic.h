@@ -8,6 +8,7 @@
  *
  *   nic.c       the table of interfaces: found, changed, gone
  *   nic_open.c  an interface's life under reeve: opened by the first user, closed by the last
+ *   nic_fds.c   maps and sockets for clients
  *   nic_txn.c   queues, ports; the end of all of them
  *   nic_flow.c  flows
  *   nic_count.c what ports counted
@@ -40,7 +41,9 @@ struct nic {
 	enum nic_state state;
 	enum nic_form form;
 	enum nic_mode mode;
+	uint64_t life;		/* tells it from an earlier one of the same ifindex */
 	uint32_t users;		/* leases over its use, reserved ones too */
+	uint64_t unused_ns;	/* boot clock; since when it is open and has none */
 	struct waiter *waiters; /* for the end of NIC_OPENING */
 	bool seen;		/* by the dump that is under way */
 	bool ntuple;		/* it takes flow rules */
@@ -130,7 +133,7 @@ const struct flow *nic_flow_of(const struct core *core, ledger_id lease);
 void nic_lease_ended(struct core *core, const struct lease *lease);
 /* Before the ledger ends the instance. */
 void nic_instance_ending(struct core *core, ledger_id instance);
-/* The connection ends: it waits for no interface any more. */
+/* The connection ends: it waits for no interface, and for no socket, any more. */
 void nic_forget(struct conn *c);
 
 /* The number by which reeved knows an instance. */
@@ -161,8 +164,11 @@ void nic_start(struct conn *c, const struct nic_op *op);
 void nic_refuse(struct conn *c, nic_done *done, const struct res *res, int error, const char *why);
 /* Nobody waits for the interface any more: it can't be opened, or is gone. */
 void nic_give_up(struct core *core, struct nic *nic, int error, const char *why);
-/* One user less; the last one closes it. */
+/* One user less; some time after the last one it is closed. */
 void nic_leave_one(struct core *core, uint32_t ifindex);
+/* Those that have had no user for long enough; the others' time comes later. */
+void nics_close_unused(struct core *core, uint64_t boot_ns);
+void nic_forget_socket(struct conn *c);
 /* nic_flow.c */
 void flow_forget(struct core *core, ledger_id lease);
 struct pp_nic_flow;

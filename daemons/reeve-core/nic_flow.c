@@ -226,10 +226,9 @@ static void run_flow(struct conn *c, struct nic *nic, const struct nic_op *op)
 	m.soft = soft;
 	m.location = (uint32_t)a.res.id;
 	want.res = a.res;
-	r = ledger_reserve(core->ledger, NULL, &want, &a.lease, NULL);
+	r = txn_reserve(c, &want, &a.lease);
 	if (r < 0)
-		nic_refuse(c, op->done, &a.res, -r,
-			   r == -EDQUOT ? "the tenant's quota of flow is used up" : strerror(-r));
+		nic_refuse(c, op->done, &a.res, -r, txn_why(r, RES_FLOW));
 	else if (!remember(core, a.lease, &op->flow) || ask(core, c, &m, made, &a, sizeof(a)) < 0)
 		undo(c, &a, ENOMEM, "out of memory");
 }

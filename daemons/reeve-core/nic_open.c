@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An interface under reeve: the first instance that uses it has it opened, the
- * last one to leave has it closed. An instance that uses it holds a lease of
- * kind xdp there; that lease ends before, or with, all else it has there.
+ * An interface under reeve: the first instance that uses it has it opened; when
+ * the last one has left it stays open for a moment, so that nobody has programs
+ * attached and detached as often as they can connect, and is then closed. An
+ * instance that uses it holds a lease of kind xdp there; that lease ends before,
+ * or with, all else it has there.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,6 +18,8 @@
 #include "nic.h"
 #include "record.h"
 #include "txn.h"
+
+#define LINGER_NS (300 * NS_PER_MS)
 
 struct waiter {
 	struct waiter *next;
@@ -41,12 +45,37 @@ static void close_nic(struct core *core, struct nic *nic)
 	nic->mode = NIC_MODE_NONE;
 }
 
+static void unused_from_now(struct core *core, struct nic *nic)
+{
+	nic->unused_ns = clock_boot_ns();
+	if (core->linger_watch.loop)
+		loop_timer_set(core->linger_watch.fd, nic->unused_ns + LINGER_NS);
+}
+
 void nic_leave_one(struct core *core, uint32_t ifindex)
 {
 	struct nic *nic = nic_by_index(core, ifindex);
 
 	if (nic && nic->users && --nic->users == 0 && nic->state == NIC_OPEN)
-		close_nic(core, nic);
+		unused_from_now(core, nic);
+}
+
+void nics_close_unused(struct core *core, uint64_t boot_ns)
+{
+	uint64_t next = 0;
+
+	for (struct nic *nic = core->nics; nic; nic = nic->next) {
+		uint64_t due = nic->unused_ns + LINGER_NS;
+
+		if (nic->state != NIC_OPEN || nic->users)
+			continue;
+		if (due <= boot_ns)
+			close_nic(core, nic);
+		else if (!next || due < next)
+			next = due;
+	}
+	if (next && core->linger_watch.loop)
+		loop_timer_set(core->linger_watch.fd, next);
 }
 
 void nic_owner_off(struct core *core, uint32_t ifindex, ledger_id instance)
@@ -155,16 +184,22 @@ void nic_give_up(struct core *core, struct nic *nic, int error, const char *why)
 		close_nic(core, nic);
 }
 
+struct opening {
+	uint64_t life;
+	uint32_t ifindex;
+};
+
 static void opened(struct core *core, struct conn *c, void *ctx, const union pp_msg *m,
 		   const int *fds)
 {
-	struct nic *nic = nic_by_index(core, *(uint32_t *)ctx);
+	const struct opening *o = ctx;
+	struct nic *nic = nic_by_index(core, o->ifindex);
 	char why[EVENT_WHY_MAX];
 
 	(void)c;
 	(void)fds;
-	/* Gone meanwhile, and given up then. */
-	if (!nic || nic->state != NIC_OPENING)
+	/* Gone meanwhile: it was given up then, and reeved told to close it. */
+	if (!nic || nic->life != o->life || nic->state != NIC_OPENING)
 		return;
 	if (m->result.error) {
 		str_copy(why, sizeof(why), m->result.why);
@@ -178,7 +213,7 @@ static void opened(struct core *core, struct conn *c, void *ctx, const union pp_
 	nic_look(core, nic);
 	wake(nic, 0, NULL);
 	if (!nic->users)
-		close_nic(core, nic);
+		unused_from_now(core, nic);
 }
 
 /*
@@ -204,10 +239,11 @@ static int ask_to_open(struct core *core, struct nic *nic)
 		.form = form_for(core, nic),
 		.conf_serial = core->conf_serial,
 	};
+	const struct opening o = { .life = nic->life, .ifindex = nic->link.ifindex };
 	int r;
 
 	str_copy(m.name, sizeof(m.name), nic->link.name);
-	r = ask(core, NULL, &m, opened, &m.ifindex, sizeof(m.ifindex));
+	r = ask(core, NULL, &m, opened, &o, sizeof(o));
 	if (r == 0)
 		nic->state = NIC_OPENING;
 	return r;
@@ -233,6 +269,7 @@ void nic_forget(struct conn *c)
 	struct waiter *w = take_ptr(&c->waiter), **at;
 	struct nic *nic;
 
+	nic_forget_socket(c);
 	if (!w)
 		return;
 	nic = nic_by_index(c->core, w->op.ifindex);
@@ -259,11 +296,10 @@ static void join(struct conn *c, struct nic *nic, struct nic_op *op)
 				   .res = res_xdp(op->ifindex, owner_of(c->instance)),
 				   .expires = txn_expiry(c, 0),
 				   .wall_ns = clock_wall_ns() };
-	int r = ledger_reserve(c->core->ledger, NULL, &want, &op->joining, NULL);
+	int r = txn_reserve(c, &want, &op->joining);
 
 	if (r < 0) {
-		nic_refuse(c, op->done, &want.res, -r,
-			   r == -EDQUOT ? "the tenant's quota of xdp is used up" : strerror(-r));
+		nic_refuse(c, op->done, &want.res, -r, txn_why(r, RES_XDP));
 		return;
 	}
 	nic->users++;

@@ -17,19 +17,6 @@
 #include "record.h"
 #include "txn.h"
 
-static const char *reserve_why(int r, const char *kind)
-{
-	static char why[EVENT_WHY_MAX];
-
-	if (r == -EBUSY)
-		snprintf(why, sizeof(why), "this %s is leased already", kind);
-	else if (r == -EDQUOT)
-		snprintf(why, sizeof(why), "the tenant's quota of %s is used up", kind);
-	else
-		return strerror(-r);
-	return why;
-}
-
 /* An ask's own copy of what is being done; small enough to travel with it. */
 struct doing {
 	nic_done *done;
@@ -62,7 +49,7 @@ static int reserve(struct conn *c, const struct res *res, uint64_t ttl_ns, ledge
 				   .expires = txn_expiry(c, ttl_ns),
 				   .wall_ns = clock_wall_ns() };
 
-	return ledger_reserve(c->core->ledger, NULL, &want, ret, NULL);
+	return txn_reserve(c, &want, ret);
 }
 
 /* --- queues -------------------------------------------------------------------- */
@@ -244,7 +231,7 @@ static void run_queues(struct conn *c, struct nic *nic, const struct nic_op *op)
 	t->owner = owner_of(c->instance);
 	r = reserve_queues(c, t, &queues, op->queues.ttl_ns);
 	if (r < 0)
-		queues_fail(c, t, -r, reserve_why(r, "queue"));
+		queues_fail(c, t, -r, txn_why(r, RES_QUEUE));
 	else
 		queues_next(c, t);
 }
@@ -309,7 +296,7 @@ static void run_port(struct conn *c, struct nic *nic, const struct nic_op *op)
 	}
 	r = reserve(c, &d.res, 0, &d.lease);
 	if (r < 0)
-		nic_refuse(c, op->done, &d.res, -r, reserve_why(r, "udp_port"));
+		nic_refuse(c, op->done, &d.res, -r, txn_why(r, RES_UDP_PORT));
 	else if (ask(c->core, c, &m, port_made, &d, sizeof(d)) < 0)
 		undo(c->core, &d, c, ENOMEM, "out of memory");
 }
@@ -342,60 +329,6 @@ void nic_remove_port(struct conn *c, uint32_t ifindex, uint16_t port, nic_done *
 		done(c, &(struct nic_grant){ .why = "", .value = uses });
 	else
 		nic_release(c, &l, "removed", done);
-}
-
-/* --- descriptors -------------------------------------------------------------------- */
-
-static void got_fds(struct core *core, struct conn *c, void *ctx, const union pp_msg *m,
-		    const int *fds)
-{
-	const struct doing *d = ctx;
-	const char *why;
-	int error = answer_error(m, &why);
-
-	(void)core;
-	if (!c)
-		return;
-	if (error)
-		nic_refuse(c, d->done, &d->res, error, why);
-	else
-		d->done(c, &(struct nic_grant){ .why = "", .fds = fds, .value = m->nic_fds.value });
-}
-
-static void run_map(struct conn *c, struct nic *nic, const struct nic_op *op)
-{
-	struct doing d = { .done = op->done, .res = res_xdp(op->ifindex, owner_of(c->instance)) };
-	struct pp_nic_map m = { .head.type = PP_NIC_MAP,
-				.ifindex = op->ifindex,
-				.owner = owner_of(c->instance) };
-
-	(void)nic;
-	if (ask(c->core, c, &m, got_fds, &d, sizeof(d)) < 0)
-		nic_refuse(c, op->done, &d.res, ENOMEM, "out of memory");
-}
-
-void nic_get_map(struct conn *c, uint32_t ifindex, nic_done *done)
-{
-	nic_start(c, &(struct nic_op){ .run = run_map, .done = done, .ifindex = ifindex });
-}
-
-void nic_open_socket(struct conn *c, const struct lease *lease, const struct nic_socket_want *want,
-		     nic_done *done)
-{
-	struct doing d = { .done = done, .res = lease->res };
-	struct pp_nic_xsk m = { .head.type = PP_NIC_XSK,
-				.ifindex = lease->res.scope,
-				.owner = owner_of(lease->instance),
-				.queue = (uint32_t)lease->res.id,
-				.frames = want->frames,
-				.frame_size = want->frame_size,
-				.rx = want->ring,
-				.tx = want->ring,
-				.fill = want->ring,
-				.comp = want->ring };
-
-	if (ask(c->core, c, &m, got_fds, &d, sizeof(d)) < 0)
-		nic_refuse(c, done, &d.res, ENOMEM, "out of memory");
 }
 
 /* --- the end ---------------------------------------------------------------------------- */

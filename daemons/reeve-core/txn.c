@@ -9,6 +9,7 @@
  * reserved: the transaction then finds nothing to commit.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,9 @@
 #include "nic.h"
 #include "record.h"
 #include "txn.h"
+
+/* So many times as many as are still free may be one tenant's. */
+enum { LEASE_SHARES = 2 };
 
 struct txn {
 	struct txn *next;  /* enforced::waiting or enforced::next */
@@ -91,6 +95,46 @@ static void undo(struct core *core, const ledger_id *leases, uint32_t n)
 		ledger_undo(core->ledger, leases[n]);
 }
 
+/* Every tenant gets some of the table, whatever the others' quotas are. */
+static bool has_its_share(const struct conn *c)
+{
+	struct ledger_totals all;
+	struct tenant t;
+	uint32_t held = 0;
+
+	ledger_totals(c->core->ledger, &all);
+	if (ledger_tenant(c->core->ledger, c->tenant, &t) < 0)
+		return true;
+	for (unsigned kind = 0; kind < RES_KIND_MAX; kind++)
+		held += t.used[kind];
+	return held >= LEASE_SHARES * (LEDGER_LEASES - all.leases);
+}
+
+int txn_reserve(const struct conn *c, const struct lease_want *want, ledger_id *ret)
+{
+	if (has_its_share(c))
+		return -ENOSPC;
+	return ledger_reserve(c->core->ledger, &c->core->host, want, ret, NULL);
+}
+
+const char *txn_why(int r, uint32_t kind)
+{
+	static char why[EVENT_WHY_MAX];
+
+	switch (r) {
+	case -EDQUOT:
+		snprintf(why, sizeof(why), "the tenant's quota of %ss is used up",
+			 res_kind_name(kind));
+		return why;
+	case -EBUSY:
+		return "it is leased already";
+	case -ENOSPC:
+		return "the tenant holds as many leases as others leave it";
+	default:
+		return strerror(-r);
+	}
+}
+
 static int reserve(struct conn *c, const struct txn_want *want, const struct cpuset *cpus,
 		   ledger_id *ret, uint32_t *ret_n)
 {
@@ -108,7 +152,7 @@ static int reserve(struct conn *c, const struct txn_want *want, const struct cpu
 		int r;
 
 		lw.res.id = cpu;
-		r = ledger_reserve(c->core->ledger, &c->core->host, &lw, &ret[n], NULL);
+		r = txn_reserve(c, &lw, &ret[n]);
 		if (r < 0) {
 			undo(c->core, ret, n);
 			return r;
@@ -183,8 +227,8 @@ void txn_acquire(struct conn *c, const struct txn_want *want, txn_done *done)
 	if (r == 0)
 		r = -reserve(c, want, &a.cpus, leases, &n);
 	if (r != 0)
-		refused(c, cpuset_next(&want->lcores.exact, 0), r, a.error ? a.why : strerror(r),
-			done);
+		refused(c, cpuset_next(&want->lcores.exact, 0), r,
+			a.error ? a.why : txn_why(-r, RES_LCORE), done);
 	else
 		settle(c, leases, n, done);
 }
@@ -208,14 +252,12 @@ static void reserve_one(struct conn *c, unsigned cpu, txn_done *done)
 				 .expires = txn_expiry(c, 0),
 				 .wall_ns = clock_wall_ns() };
 	ledger_id lease;
-	int r = ledger_reserve(c->core->ledger, &c->core->host, &lw, &lease, NULL);
+	int r = txn_reserve(c, &lw, &lease);
 
 	if (r == 0)
 		settle(c, &lease, 1, done);
-	else if (r == -EDQUOT)
-		refused(c, cpu, EDQUOT, "the tenant's quota of lcores is used up", done);
 	else
-		refused(c, cpu, -r, strerror(-r), done);
+		refused(c, cpu, -r, txn_why(r, RES_LCORE), done);
 }
 
 void txn_acquire_one(struct conn *c, unsigned cpu, bool bare, txn_done *done)

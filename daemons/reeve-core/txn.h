@@ -41,6 +41,10 @@ int txn_check(struct conn *c, const struct txn_want *want, struct lcore_answer *
 /* -EPERM: it is another instance's, and the caller no administrator. */
 int txn_release(struct conn *c, const struct lease *lease, const char *why);
 void txn_expire(struct core *core);
+/* As ledger_reserve(), and -ENOSPC for who holds too much of the table already. */
+int txn_reserve(const struct conn *c, const struct lease_want *want, ledger_id *ret);
+/* The sentence for what that returned. */
+const char *txn_why(int r, uint32_t kind);
 /* Boot clock; the tenant's limit caps what is asked for, 0: no time limit. */
 uint64_t txn_expiry(const struct conn *c, uint64_t ttl_ns);
 /* After any change of leases that may have a time limit. */

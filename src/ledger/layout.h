@@ -126,10 +126,10 @@ _Static_assert(sizeof(struct lease_slot) == 64, "layout");
 _Static_assert(offsetof(struct ledger, tenants) == 64, "layout");
 _Static_assert(offsetof(struct ledger, buckets) == 12352, "layout");
 _Static_assert(offsetof(struct ledger, timers) == 77888, "layout");
-_Static_assert(offsetof(struct ledger, instances) == 340032, "layout");
-_Static_assert(offsetof(struct ledger, leases) == 2437312, "layout");
-_Static_assert(offsetof(struct ledger, events) == 6631680, "layout");
-_Static_assert(sizeof(struct ledger) < 13 << 20, "about 12 MB");
+_Static_assert(offsetof(struct ledger, instances) == 602176, "layout");
+_Static_assert(offsetof(struct ledger, leases) == 2699456, "layout");
+_Static_assert(offsetof(struct ledger, events) == 11088128, "layout");
+_Static_assert(sizeof(struct ledger) < 18 << 20, "about 17 MB");
 
 /* The compiler may not move a store across this. */
 static inline void store_barrier(void)
@@ -152,9 +152,9 @@ static inline void change_end(struct ledger *l)
 
 /*
  * Slot and use in one decimal number, since people read and type it: the slot's
- * number when it is used for the first time, then 100000 more each time.
+ * number when it is used for the first time, then 1000000 more each time.
  */
-#define ID_STEP 100000
+#define ID_STEP 1000000
 _Static_assert(LEDGER_LEASES < ID_STEP && LEDGER_INSTANCES < ID_STEP, "a slot fits below the step");
 
 static inline ledger_id slot_id(const struct slot *s, uint32_t n)

@@ -28,7 +28,7 @@
 
 enum {
 	LEDGER_INSTANCES = 16384,
-	LEDGER_LEASES = 65536,
+	LEDGER_LEASES = 131072,
 	LEDGER_EVENTS = 512, /* kept for each tenant */
 	LEDGER_NAME_MAX = 64,
 };

@@ -22,8 +22,9 @@ struct fake_held {
 struct fake_reeved {
 	struct core core;
 	int sock, null_fd;
-	bool open;     /* the interface */
-	bool hardware; /* it takes flow rules */
+	unsigned opened; /* how often it was */
+	bool open;	 /* the interface */
+	bool hardware;	 /* it takes flow rules */
 	uint32_t form;
 	struct fake_held held[FAKE_HELD];
 	uint32_t nheld;

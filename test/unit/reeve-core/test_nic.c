@@ -136,6 +136,8 @@ static uint32_t leases(void)
 static void assert_nothing_left(void)
 {
 	fake_answer(&fake);
+	nics_close_unused(&fake.core, UINT64_MAX);
+	fake_answer(&fake);
 	assert_int_equal(ledger_verify(fake.core.ledger), 0);
 	assert_int_equal(leases(), 0);
 	assert_int_equal(fake.nheld, 0);
@@ -258,6 +260,41 @@ static void test_a_second_request_of_who_waits(void **state)
 	fake_add_nic(&fake, FAKE_IF, "eth0");
 }
 
+/* What answers the first life of an interface means nothing to its second. */
+static void test_an_interface_that_returns_while_it_is_opened(void **state)
+{
+	(void)state;
+	connect_client();
+	send_request(MTL_REGISTER, FAKE_IF, 0);
+	remove_nic();
+	assert_int_equal(take_answer(), -1);
+	fake_add_nic(&fake, FAKE_IF, "eth0");
+	assert_int_equal(do_step(STEP_REGISTER), 0);
+	assert_true(fake_agrees(&fake));
+	hang_up();
+	assert_nothing_left();
+}
+
+static void test_an_unused_interface_stays_for_a_moment(void **state)
+{
+	unsigned opened;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		connect_client();
+		assert_int_equal(do_step(STEP_REGISTER), 0);
+		if (i == 0)
+			opened = fake.opened;
+		hang_up();
+		fake_answer(&fake);
+		assert_true(fake.open);
+		nics_close_unused(&fake.core, fake.core.nics->unused_ns);
+		fake_answer(&fake);
+	}
+	assert_int_equal(fake.opened, opened);
+	assert_nothing_left();
+}
+
 static void test_the_whole_way(void **state)
 {
 	int rule;
@@ -318,6 +355,8 @@ int main(void)
 		cmocka_unit_test(test_a_client_that_goes_in_the_middle),
 		cmocka_unit_test(test_an_interface_that_goes_in_the_middle),
 		cmocka_unit_test(test_a_second_request_of_who_waits),
+		cmocka_unit_test(test_an_interface_that_returns_while_it_is_opened),
+		cmocka_unit_test(test_an_unused_interface_stays_for_a_moment),
 	};
 
 	return cmocka_run_group_tests(tests, start, NULL);
