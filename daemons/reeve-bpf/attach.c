@@ -134,6 +134,17 @@ int attach(const struct loader_request *q, struct loader_answer *ret, struct att
 	return 0;
 }
 
+/* No file system, no pins; one that can't be written may have some. */
+static int undo_pinned(const struct target *t, struct err *e)
+{
+	int r;
+
+	if (access(t->pins, F_OK) < 0)
+		return 0;
+	r = pins_usable(e);
+	return r < 0 ? r : undo(t, e);
+}
+
 /* An interface that is gone took its programs along; the pins are still there. */
 int detach(const struct loader_request *q, struct err *e)
 {
@@ -144,9 +155,7 @@ int detach(const struct loader_request *q, struct err *e)
 
 	if (found < 0 && found != -ENODEV)
 		return fail(e, -found, "%s", lost.text);
-	if (pins_usable(NULL) < 0)
-		return 0;
-	r = undo(&t, e);
+	r = undo_pinned(&t, e);
 	if (r < 0 || found < 0 || !q->channels)
 		return r;
 	return channels_set(q->ifindex, q->channels, &ignored, e);

@@ -118,6 +118,9 @@ static int parts_open(const struct attached *a, struct parts *ret, struct err *e
 	if (bpf_map__reuse_fd(ret->filter->maps.filter, a->fds[FILTER]) < 0 ||
 	    bpf_map__reuse_fd(xsks, a->fds[XSK]) < 0)
 		return fail_loudly(e, errno, "the programs do not take their maps");
+	/* Or native mode is refused where the MTU does not fit into one buffer; see single.c. */
+	for (unsigned i = 0; i < PARTS; i++)
+		xdp_program__set_xdp_frags_support(ret->progs[i], true);
 	return 0;
 }
 

@@ -237,13 +237,29 @@ static void test_race(void **state)
 
 /* --- trouble ------------------------------------------------------------------------ */
 
+static void remount(unsigned long flags)
+{
+	assert_int_equal(mount(NULL, BPFFS, NULL, MS_REMOUNT | MS_BIND | flags, NULL), 0);
+}
+
 static void test_bpffs(void **state)
 {
+	struct loader_request q;
+
 	(void)state;
 	begin();
-	assert_int_equal(mount(NULL, BPFFS, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL), 0);
-	attach_fails(single("va"), EROFS, "mount -o remount,rw " BPFFS);
-	detach_ok(index_of("va"), 0);
+	q = single("va");
+	remount(MS_RDONLY);
+	attach_fails(q, EROFS, "mount -o remount,rw " BPFFS);
+	detach_ok(q.ifindex, 0);
+	remount(0);
+	attach_ok(q);
+	remount(MS_RDONLY);
+	q.op = LOADER_DETACH;
+	attach_fails(q, EROFS, "mount -o remount,rw " BPFFS);
+	remount(0);
+	detach_ok(q.ifindex, 0);
+	assert_no_pins();
 	assert_int_equal(umount2(BPFFS, MNT_DETACH), 0);
 	attach_fails(single("va"), ENOENT, "mount -t bpf bpf " BPFFS);
 	detach_ok(index_of("va"), 0);
@@ -384,6 +400,9 @@ static void test_channels(void **state)
 	q.channels = 2;
 	assert_int_equal(attach_ok(q).channels_were, 4);
 	assert_int_equal(queues_of("va"), 2);
+	detach_ok(q.ifindex, 3);
+	assert_int_equal(queues_of("va"), 3);
+	/* Also with nothing left to detach. */
 	detach_ok(q.ifindex, 4);
 	assert_int_equal(queues_of("va"), 4);
 	/* More than it has, and an interface without any. */
