@@ -22,11 +22,7 @@ static bool may_be_on(struct conn *c, uint32_t ifindex, enum mtl_reply_kind kind
 	struct res res = res_xdp(ifindex, 0);
 	const struct nic *nic = nic_by_index(c->core, ifindex);
 	const char *why = "this host has no such interface";
-	int error;
-
-	if (nic_joined(c, ifindex))
-		return true;
-	error = nic ? nic_check(c, nic, &why) : ENOENT;
+	int error = nic ? nic_check(c, nic, &why) : ENOENT;
 	if (error)
 		mtl_refuse(c, kind, &res, error, why);
 	return !error;
@@ -191,12 +187,10 @@ static bool get_ready(struct conn *c, uint32_t ifindex, enum mtl_reply_kind kind
 
 static uint32_t ifindex_of(const struct mtl_request *q)
 {
-	bool udp = q->type == MTL_ADD_UDP_FILTER || q->type == MTL_DEL_UDP_FILTER;
-
-	return udp ? q->udp.ifindex : q->intf.ifindex;
+	return q->type == MTL_ADD_UDP_FILTER ? q->udp.ifindex : q->intf.ifindex;
 }
 
-void mtl_nic_request(struct conn *c, const struct mtl_request *q)
+static void take_request(struct conn *c, const struct mtl_request *q)
 {
 	if (!get_ready(c, ifindex_of(q), mtl_reply_kind(q->type)))
 		return;
@@ -204,23 +198,32 @@ void mtl_nic_request(struct conn *c, const struct mtl_request *q)
 	case MTL_ADD_UDP_FILTER:
 		nic_add_port(c, q->udp.ifindex, q->udp.port, done_plain);
 		break;
-	case MTL_DEL_UDP_FILTER:
-		nic_remove_port(c, q->udp.ifindex, q->udp.port, done_plain);
-		break;
 	case MTL_XSK_MAP_FD:
 		nic_get_map(c, q->intf.ifindex, got_map);
 		break;
 	case MTL_GET_QUEUE:
 		get_queue(c, q);
 		break;
-	case MTL_PUT_QUEUE:
-		put_queue(c, q);
-		break;
 	case MTL_ADD_FLOW:
 		add_flow(c, q);
+		break;
+	}
+}
+
+/* Who may not use the interface any more may still give back. */
+void mtl_nic_request(struct conn *c, const struct mtl_request *q)
+{
+	switch (q->type) {
+	case MTL_DEL_UDP_FILTER:
+		nic_remove_port(c, q->udp.ifindex, q->udp.port, done_plain);
+		break;
+	case MTL_PUT_QUEUE:
+		put_queue(c, q);
 		break;
 	case MTL_DEL_FLOW:
 		del_flow(c, q);
 		break;
+	default:
+		take_request(c, q);
 	}
 }

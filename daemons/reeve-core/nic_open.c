@@ -315,20 +315,21 @@ void nic_start(struct conn *c, const struct nic_op *op)
 	struct nic *nic = nic_by_index(c->core, op->ifindex);
 	struct nic_op copy = *op;
 	const char *why;
+	bool there;
 	int error;
 
 	if (!nic) {
 		nic_refuse(c, op->done, &res, ENOENT, "this host has no such interface");
 		return;
 	}
-	if (nic_joined(c, op->ifindex)) {
-		op->run(c, nic, op);
-		return;
-	}
-	nic_look(c->core, nic);
+	there = nic_joined(c, op->ifindex);
+	if (!there)
+		nic_look(c->core, nic);
 	error = nic_check(c, nic, &why);
 	if (error)
 		nic_refuse(c, op->done, &res, error, why);
+	else if (there)
+		op->run(c, nic, op);
 	else
 		join(c, nic, &copy);
 }
