@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 import wire  # noqa: E402
-from scene import BUILD, PROMPT, STAGE, USER, main, mtl, reeve  # noqa: E402
+from scene import BUILD, PATIENCE, PROMPT, STAGE, USER, main, mtl, reeve  # noqa: E402
 from wire import FOREIGN, SOURCES, everybody_got, run  # noqa: E402
 
 import test_golden as golden  # noqa: E402
@@ -42,8 +42,8 @@ def in_each_form(test):
     return test
 
 
-def gone(eth0):
-    mtl.poll_until(lambda: eth0.xdp() is None and not wire.pins(), "eth0 is bare", PROMPT)
+def gone(eth0, limit=PROMPT):
+    mtl.poll_until(lambda: eth0.xdp() is None and not wire.pins(), "eth0 is bare", limit)
 
 
 # --- what was recorded ---
@@ -65,7 +65,7 @@ def test_golden_section_2(scene):
                 assert client.read_descriptor() == (b"\x20", "anon_inode:bpf-map")
             else:
                 kind, value = client.reply()
-                assert f"{kind} {value}" == answer, f"step {step.number} {step.note}: {kind} {value}"
+                assert f"{kind} {value}" == answer, f"step {step.number}: {kind} {value}"
     adds = [mtl.udp_filter(mtl.ADD_UDP_FILTER, 2, port) for port in range(10000, 10300)]
     assert [client.response(add) for add in adds] == [0] * 300
 
@@ -234,6 +234,7 @@ def manager_is_killed(scene, form, mode):
     orphan.attach(eth0, [PORT], queues=3)
     assert daemon.end(signal.SIGKILL) == -signal.SIGKILL
     scene.daemon(conf(form, mode))
+    gone(eth0, PATIENCE)
     orphan.kill()
     client = wire.client(scene)
     kernel, other = eth0.listen(PORT), eth0.listen(OTHER)
