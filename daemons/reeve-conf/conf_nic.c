@@ -36,13 +36,18 @@ int no_nics(struct build *b, struct err *e)
 	return 0;
 }
 
+/* Each use of a NIC takes a megabyte of the kernel, whatever it is good for. */
+enum { NIC_USES = 64 };
+
 /* A tenant that is given NICs may do with them what its quota, set later, does not limit. */
 static void lift_limits(struct quota *quota)
 {
-	static const enum res_kind kinds[] = { RES_QUEUE, RES_FLOW, RES_UDP_PORT, RES_XDP };
+	static const enum res_kind kinds[] = { RES_QUEUE, RES_FLOW, RES_UDP_PORT };
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		quota->max[kinds[i]] = QUOTA_NONE;
+	if (quota->max[RES_XDP] < NIC_USES)
+		quota->max[RES_XDP] = NIC_USES;
 }
 
 int set_tenant_nic(struct build *b, int arg, const char *text, struct err *e)

@@ -6,8 +6,10 @@
  * the code that closed it may still stand in one of its functions.
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,6 +21,9 @@
 #include "record.h"
 #include "session.h"
 #include "txn.h"
+
+/* Answers with descriptors that one client may have unread. */
+enum { FDS_IN_FLIGHT = 8 };
 
 static void tell_closed(struct core *core, struct pp_conn id)
 {
@@ -239,6 +244,15 @@ ssize_t conn_read(struct conn *c, void *buf, size_t size)
 	}
 	n = recv(c->watch.fd, buf, size, MSG_DONTWAIT);
 	return n < 0 ? -errno : n;
+}
+
+bool conn_may_pass_fd(struct conn *c)
+{
+	int unread = 0;
+
+	if (ioctl(c->watch.fd, SIOCOUTQ, &unread) < 0 || !unread)
+		c->fds_passed = 0;
+	return c->fds_passed++ < FDS_IN_FLIGHT;
 }
 
 int conn_want(struct conn *c, uint32_t events)

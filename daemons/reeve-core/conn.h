@@ -64,6 +64,7 @@ struct conn {
 	bool busy;	       /* a transaction is under way: read nothing more */
 	struct waiter *waiter; /* for an interface to be opened; NULL: none */
 	bool dead;
+	uint8_t fds_passed; /* answers with descriptors since all was read */
 	ledger_id instance; /* 0: not registered */
 	uint8_t *stash;	    /* bytes read but not looked at yet */
 	size_t stash_len;
@@ -83,6 +84,11 @@ void conns_bury(struct core *core);
 void conns_match_tenants(struct core *core);
 /* As recv(2), without waiting: bytes, 0 at the end, or -errno; -EBADMSG: a descriptor came. */
 ssize_t conn_read(struct conn *c, void *buf, size_t size);
+/*
+ * Before a descriptor is sent: false when the peer has left too many unread. What
+ * is in flight counts against all that this user has, so that one may not pile up.
+ */
+bool conn_may_pass_fd(struct conn *c);
 int conn_want(struct conn *c, uint32_t events);
 /* What came in while it was busy is looked at now, unless it is busy again. */
 void conn_go_on(struct conn *c);

@@ -91,8 +91,13 @@ static void flush_reply(struct conn *c)
 void mtl_answer_fd(struct conn *c, int fd)
 {
 	struct mtl_state *m = &c->mtl;
-	int kept = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	int kept;
 
+	if (!conn_may_pass_fd(c)) {
+		conn_close(c, "it leaves descriptors unread");
+		return;
+	}
+	kept = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	m->reply[0] = MTL_FD_BYTE;
 	m->reply_at = 0;
 	m->reply_len = 1;

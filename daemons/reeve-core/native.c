@@ -112,7 +112,9 @@ void native_send_fds(struct conn *c, char *text, size_t len, const int *fds, uns
 		free(text);
 		return;
 	}
-	if (!text || !keep_fds(n, fds, nfds))
+	if (nfds && !conn_may_pass_fd(c))
+		why = "it leaves descriptors unread";
+	else if (!text || !keep_fds(n, fds, nfds))
 		why = "out of memory";
 	else if (!share_charge(c, len))
 		why = "its uid leaves too many answers unread";

@@ -21,6 +21,9 @@
 
 #define LINGER_NS (300 * NS_PER_MS)
 
+/* So many times as many as are still free may be one tenant's. */
+enum { USE_SHARES = 2 };
+
 struct waiter {
 	struct waiter *next;
 	struct conn *conn;
@@ -290,13 +293,25 @@ bool nic_joined(const struct conn *c, uint32_t ifindex)
 	       l.state == LEASE_HELD;
 }
 
+/* Of all uses of interfaces that there can be; so that every tenant gets some. */
+static bool has_its_share(const struct conn *c)
+{
+	uint32_t used = 0;
+	struct tenant t;
+
+	for (const struct nic *nic = c->core->nics; nic; nic = nic->next)
+		used += nic->users;
+	return ledger_tenant(c->core->ledger, c->tenant, &t) == 0 &&
+	       t.used[RES_XDP] >= USE_SHARES * (PP_NIC_USES_MAX - used);
+}
+
 static void join(struct conn *c, struct nic *nic, struct nic_op *op)
 {
 	struct lease_want want = { .instance = c->instance,
 				   .res = res_xdp(op->ifindex, owner_of(c->instance)),
 				   .expires = txn_expiry(c, 0),
 				   .wall_ns = clock_wall_ns() };
-	int r = txn_reserve(c, &want, &op->joining);
+	int r = has_its_share(c) ? -ENOSPC : txn_reserve(c, &want, &op->joining);
 
 	if (r < 0) {
 		nic_refuse(c, op->done, &want.res, -r, txn_why(r, RES_XDP));

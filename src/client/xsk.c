@@ -2,6 +2,7 @@
 #include "client/xsk.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -56,6 +57,8 @@ int reeve_remove_port(struct reeve *r, const char *nic, uint16_t port)
 /* --- the socket ------------------------------------------------------------------ */
 
 /* What the daemon says of a socket that it made. */
+enum { FREED_WITHIN_MS = 200, FREED_STEP_MS = 5 };
+
 struct made {
 	bool bound;
 	uint32_t ifindex, queue, frames, frame_size, ring;
@@ -151,6 +154,20 @@ static int set_up(struct reeve_xsk *x, const struct made *made, int memory)
 	return n;
 }
 
+/* The kernel frees a queue only some time after its last socket was closed. */
+static int ask_for_socket(struct reeve_xsk *x, const struct reeve_xsk_want *w, json_t **ret)
+{
+	uint64_t until = deadline_in(FREED_WITHIN_MS);
+	int n;
+
+	do {
+		n = call(x->daemon, "OpenSocket", socket_json(x->lease, w), ret);
+		if (n == -EBUSY)
+			poll(NULL, 0, FREED_STEP_MS);
+	} while (n == -EBUSY && deadline_in(0) < until);
+	return n;
+}
+
 static int open_socket(struct reeve_xsk *x, const struct reeve_xsk_want *w)
 {
 	_cleanup_json_ json_t *reply = NULL;
@@ -159,7 +176,7 @@ static int open_socket(struct reeve_xsk *x, const struct reeve_xsk_want *w)
 	struct made made = { 0 };
 	int fds[2], n;
 
-	n = call(r, "OpenSocket", socket_json(x->lease, w), &reply);
+	n = ask_for_socket(x, w, &reply);
 	if (n < 0)
 		return n;
 	if (conn_take_fds(&r->conn, fds, 2, &r->err) < 0)

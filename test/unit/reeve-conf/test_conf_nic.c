@@ -253,7 +253,7 @@ static void test_nics_of_a_tenant_lift_its_limits(void **state)
 	(void)state;
 	assert_int_equal(c->tenants[2].nnics, 2);
 	assert_string_equal(c->tenants[2].nics[1].text, "veth*");
-	assert_nic_quota(&c->tenants[2].quota, QUOTA_NONE, QUOTA_NONE, QUOTA_NONE, QUOTA_NONE);
+	assert_nic_quota(&c->tenants[2].quota, QUOTA_NONE, QUOTA_NONE, QUOTA_NONE, 64);
 	assert_int_equal(c->tenants[2].quota.max[RES_LCORE], QUOTA_NONE);
 	assert_int_equal(c->tenants[2].quota.max[RES_QP], 0);
 	assert_int_equal(c->tenants[2].quota.max[RES_VM], 0);
@@ -270,7 +270,7 @@ static void test_the_quota_has_the_last_word(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++)
-		assert_nic_quota(&parsed(texts[i])->tenants[2].quota, 4, 0, QUOTA_NONE, QUOTA_NONE);
+		assert_nic_quota(&parsed(texts[i])->tenants[2].quota, 4, 0, QUOTA_NONE, 64);
 	assert_nic_quota(&parsed("tenant a { uids = 1 quota { xdp = 2 } }")->tenants[2].quota, 0, 0,
 			 0, 2);
 }
@@ -285,7 +285,7 @@ static void test_nics_of_built_in_tenants(void **state)
 			 QUOTA_NONE);
 	c = parsed("tenant default { nics = eth0 quota { queue = 1 } }\n"
 		   "tenant system { quota { xdp = 0 } }");
-	assert_nic_quota(&c->tenants[TENANT_DEFAULT].quota, 1, QUOTA_NONE, QUOTA_NONE, QUOTA_NONE);
+	assert_nic_quota(&c->tenants[TENANT_DEFAULT].quota, 1, QUOTA_NONE, QUOTA_NONE, 64);
 	assert_int_equal(c->tenants[TENANT_DEFAULT].quota.max[RES_LCORE], 16);
 	assert_true(conf_tenant_may_use_nic(c, TENANT_DEFAULT, "eth0"));
 	assert_false(conf_tenant_may_use_nic(c, TENANT_DEFAULT, "eth1"));
