@@ -268,6 +268,12 @@ def datagrams(sock, count):
     return came
 
 
+def leases(reeved):
+    """Names of what is leased now."""
+    with reeved.connect_native() as native:
+        return sorted(lease["resource"] for lease in native.leases())
+
+
 class XskClient:
     """test/fake/xsk_client in the house, told what to do."""
 
@@ -324,7 +330,7 @@ class XskClient:
             assert self.order("port", nic.name, port) == 0
         return got[0] if queues == 1 else got
 
-    def receive(self, count, ms=5000):
+    def receive(self, count, ms=8000):
         """{(socket, src port, dst port, length): how often} of what came."""
         total, *kinds = self.text("recv", count, ms).split()
         came = {}
@@ -337,7 +343,7 @@ class XskClient:
         assert sum(came.values()) == int(total)
         return came
 
-    def ports(self, count, ms=5000):
+    def ports(self, count, ms=8000):
         """{destination port: how often}"""
         came = {}
         for (_, _, dst, _), times in self.receive(count, ms).items():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import mtl
-from nic import Foreign, datagrams
+from nic import Foreign, datagrams, leases
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
@@ -26,11 +26,6 @@ def test_every_row_has_a_test():
     rows = re.findall(r"^\| (\d\d) \|", table, re.M)
     assert rows == [f"{row:02}" for row in range(1, 28)]
     assert set(re.findall(r"^def test_row_(\d\d)_", tests, re.M)) == set(rows)
-
-
-def leases(reeved):
-    with reeved.connect_native() as native:
-        return sorted(lease["resource"] for lease in native.leases())
 
 
 def files(pid):

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+import mtl
 from test_cli import REEVE, TIME, Running, ask, reeve, table
 
 PORT = 5000
@@ -85,7 +86,7 @@ def test_hold_queues(wired):
         assert table(reeve(house, "nic", "list"))[0]["FREE"] == "3"
         assert held.end(signal.SIGINT) == (0, "", "")
     assert reeve(house, "queue", "list") == "none\n"
-    assert nic.xdp() is None
+    mtl.poll_until(lambda: nic.xdp() is None, "the program is detached")
 
 
 def test_hold_while_a_command_runs(wired):

@@ -7,15 +7,10 @@ import os
 import pytest
 
 import mtl
-from nic import Foreign, datagrams
+from nic import Foreign, datagrams, leases
 
 PORT, OTHER = 5000, 5001
 NO_QUEUE = (mtl.QUEUE_ID, -1)
-
-
-def leases(reeved):
-    with reeved.connect_native() as native:
-        return sorted(lease["resource"] for lease in native.leases())
 
 
 def ifindex(house, name):

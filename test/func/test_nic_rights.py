@@ -6,7 +6,7 @@ import os
 import pytest
 
 import mtl
-from nic import datagrams
+from nic import datagrams, leases
 
 NOBODY = 65534
 PORT, OTHER = 5000, 5001
@@ -31,11 +31,6 @@ nic "eth1" {
 }
 """
 RED, BLUE = 1001, 1002
-
-
-def leases(reeved):
-    with reeved.connect_native() as native:
-        return sorted(lease["resource"] for lease in native.leases())
 
 
 def refusals(client, ifindex):
