@@ -37,7 +37,5 @@ json_t *lease_json(struct core *core, const struct lease *l);
 json_t *cpus_json(struct conn *c, const struct lcore_want *want);
 /* Each network interface but loopback. */
 json_t *nics_json(struct conn *c);
-/* Whether rows of `tenant` belong into an answer that may be limited to one tenant by name. */
-bool list_wants(struct conn *c, uint32_t tenant, const char *only);
 
 #endif

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The methods of io.reeve that only look: everybody sees their own tenant, administrators all. */
-#include <string.h>
-
 #include "base/clock.h"
 #include "call.h"
 #include "nic.h"
+#include "page.h"
 #include "record.h"
 
 static uint64_t to_wall(uint64_t boot_ns)
@@ -79,23 +78,17 @@ void on_describe_host(struct conn *c, const struct native_request *q)
 				"leasable", leasable));
 }
 
-bool list_wants(struct conn *c, uint32_t tenant, const char *only)
-{
-	char name[TENANT_NAME_MAX];
-
-	return may_see(c, tenant) &&
-	       (!only[0] || !strcmp(tenant_name(c->core, tenant, name), only));
-}
-
 void on_list_leases(struct conn *c, const struct native_request *q)
 {
-	json_t *list = json_array();
+	struct page p = { .rows = json_array(),
+			  .tenant = q->list.tenant,
+			  .kind = RES_KIND_MAX,
+			  .at = q->list.after };
 	struct lease l = { 0 };
 
-	while (ledger_next_lease(c->core->ledger, l.id, &l) == 0)
-		if (l.state == LEASE_HELD && list_wants(c, l.tenant, q->tenant))
-			json_array_append_new(list, lease_json(c->core, &l));
-	call_reply(c, json_pack("{s:o}", "leases", list));
+	while (page_next_lease(c, &p, &l))
+		json_array_append_new(p.rows, lease_json(c->core, &l));
+	page_reply(c, &p, "leases");
 }
 
 static json_t *instance_json(struct core *core, const struct instance *in)
@@ -120,13 +113,12 @@ static json_t *instance_json(struct core *core, const struct instance *in)
 
 void on_list_instances(struct conn *c, const struct native_request *q)
 {
-	json_t *list = json_array();
+	struct page p = { .rows = json_array(), .tenant = q->list.tenant, .at = q->list.after };
 	struct instance in = { 0 };
 
-	while (ledger_next_instance(c->core->ledger, in.id, &in) == 0)
-		if (list_wants(c, in.tenant, q->tenant))
-			json_array_append_new(list, instance_json(c->core, &in));
-	call_reply(c, json_pack("{s:o}", "instances", list));
+	while (page_next_instance(c, &p, &in))
+		json_array_append_new(p.rows, instance_json(c->core, &in));
+	page_reply(c, &p, "instances");
 }
 
 static json_t *tenant_json(struct core *core, uint32_t slot, const struct tenant *t)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The methods of io.reeve that only look at network interfaces. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/str.h"
 #include "call.h"
 #include "nic.h"
+#include "page.h"
 #include "record.h"
 
 /* --- interfaces ---------------------------------------------------------------- */
@@ -113,31 +113,33 @@ static json_t *flow_json(struct core *core, const struct lease *l, const struct 
 
 void on_list_flows(struct conn *c, const struct native_request *q)
 {
-	json_t *list = json_array();
+	struct page p = { .rows = json_array(),
+			  .tenant = q->list.tenant,
+			  .kind = RES_FLOW,
+			  .at = q->list.after };
 	struct lease l = { 0 };
 
-	while (ledger_next_lease(c->core->ledger, l.id, &l) == 0) {
+	while (page_next_lease(c, &p, &l)) {
 		const struct flow *flow = nic_flow_of(c->core, l.id);
 
-		if (l.state == LEASE_HELD && flow && list_wants(c, l.tenant, q->tenant))
-			json_array_append_new(list, flow_json(c->core, &l, flow));
+		if (flow)
+			json_array_append_new(p.rows, flow_json(c->core, &l, flow));
 	}
-	call_reply(c, json_pack("{s:o}", "flows", list));
+	page_reply(c, &p, "flows");
 }
 
 /* --- ports ------------------------------------------------------------------------ */
 
 /*
  * Only reeved can read what a port counted, some at a time and all of one owner
- * on one interface. Leases that begin or end meanwhile are listed or are not.
+ * on one interface: a page is made of several answers.
  */
 struct port_list {
 	struct port_list *next, **prev;
 	uint32_t uid_of, tenant_of; /* the caller's */
 	struct core *core;
-	json_t *rows;
+	struct page page;
 	char tenant[TENANT_NAME_MAX]; /* the one that is asked for, or "" */
-	ledger_id at;		      /* looked at last */
 	struct lease asked[PP_COUNTS_MAX];
 	uint32_t n;
 };
@@ -158,7 +160,7 @@ static bool has_its_share(const struct conn *c)
 	return of_uid >= LISTS_PER_UID || of_tenant >= LISTS_PER_TENANT;
 }
 
-static struct port_list *port_list_new(struct conn *c, const char *tenant)
+static struct port_list *port_list_new(struct conn *c, const struct native_request *q)
 {
 	struct port_list *p = calloc(1, sizeof(*p));
 
@@ -167,8 +169,10 @@ static struct port_list *port_list_new(struct conn *c, const char *tenant)
 	p->core = c->core;
 	p->uid_of = c->peer.uid;
 	p->tenant_of = c->tenant;
-	p->rows = json_array();
-	str_copy(p->tenant, sizeof(p->tenant), tenant);
+	str_copy(p->tenant, sizeof(p->tenant), q->list.tenant);
+	p->page = (struct page){
+		.rows = json_array(), .tenant = p->tenant, .kind = RES_UDP_PORT, .at = q->list.after
+	};
 	p->next = under_way;
 	p->prev = &under_way;
 	if (under_way)
@@ -182,7 +186,7 @@ static void port_list_free(struct port_list *p)
 	*p->prev = p->next;
 	if (p->next)
 		p->next->prev = p->prev;
-	json_decref(p->rows);
+	json_decref(p->page.rows);
 	free(p);
 }
 
@@ -192,21 +196,20 @@ static bool of_same_owner(const struct port_list *p, const struct lease *l)
 	       (p->asked[0].res.scope == l->res.scope && p->asked[0].instance == l->instance);
 }
 
-/* The next that can be asked for at once; none: all are listed. */
+/* The next that can be asked for at once; none: the page is complete. */
 static void choose_ports(struct conn *c, struct port_list *p)
 {
-	struct lease l = { .id = p->at };
+	struct page before = p->page;
+	struct lease l;
 
 	p->n = 0;
-	while (p->n < PP_COUNTS_MAX && ledger_next_lease(c->core->ledger, l.id, &l) == 0) {
-		bool wanted = l.res.kind == RES_UDP_PORT && l.state == LEASE_HELD &&
-			      list_wants(c, l.tenant, p->tenant);
-
-		if (wanted && !of_same_owner(p, &l))
+	while (p->n < PP_COUNTS_MAX && page_next_lease(c, &p->page, &l)) {
+		if (!of_same_owner(p, &l)) {
+			p->page = before;
 			return;
-		if (wanted)
-			p->asked[p->n++] = l;
-		p->at = l.id;
+		}
+		p->asked[p->n++] = l;
+		before = p->page;
 	}
 }
 
@@ -237,8 +240,8 @@ static void add_ports(struct port_list *p, const struct pp_nic_counts *counts)
 	for (uint32_t i = 0; i < p->n; i++) {
 		bool known = counts && i < counts->n;
 
-		json_array_append_new(p->rows, port_json(p->core, &p->asked[i],
-							 known ? &counts->counts[i] : NULL));
+		json_array_append_new(p->page.rows, port_json(p->core, &p->asked[i],
+							      known ? &counts->counts[i] : NULL));
 	}
 }
 
@@ -274,13 +277,13 @@ static void list_ports(struct conn *c, struct port_list *p)
 			return;
 		add_ports(p, NULL);
 	}
-	call_reply(c, json_pack("{s:O}", "ports", p->rows));
+	page_reply(c, &p->page, "ports");
 	port_list_free(p);
 }
 
 void on_list_ports(struct conn *c, const struct native_request *q)
 {
-	struct port_list *p = has_its_share(c) ? NULL : port_list_new(c, q->tenant);
+	struct port_list *p = has_its_share(c) ? NULL : port_list_new(c, q);
 
 	if (p)
 		list_ports(c, p);

@@ -7,7 +7,7 @@
  *
  *   PP_NIC_OPEN    attach to it                         PP_RESULT: form | mode << 8
  *   PP_NIC_CLOSE   detach, put everything back          no answer
- *   PP_NIC_OWNER   a new owner, or one ends with all    PP_RESULT when it is on
+ *   PP_NIC_OWNER   a new owner, or one ends with all    PP_RESULT
  *                  it has there
  *   PP_NIC_QUEUE   a queue's frames are this owner's    PP_RESULT
  *   PP_NIC_PORT    a UDP port's frames are, on its      PP_RESULT
@@ -18,7 +18,10 @@
  *   PP_NIC_COUNT   what some ports counted              PP_NIC_COUNTS
  *
  * Serial 0 in a request: no answer is wanted. Requests for one interface are
- * done in order; what comes between OPEN and its answer is -EAGAIN.
+ * done in order; what comes between OPEN and its answer is -EAGAIN, and so is what
+ * an owner asks for between OWNER and its answer, but to end: then that answer is
+ * -ECANCELED. While an XSK is under way everything else goes on, and its answer is
+ * -ECANCELED when the queue is not the owner's any more.
  */
 #ifndef REEVE_PRIVPROTO_NIC_H
 #define REEVE_PRIVPROTO_NIC_H
@@ -31,7 +34,8 @@ struct pp_head {
 };
 
 enum {
-	PP_OWNERS_MAX = 99999, /* numbers of instances in the ledger stay below */
+	PP_OWNERS_MAX = 99999,	/* numbers of instances in the ledger stay below */
+	PP_NIC_USES_MAX = 4096, /* owners on all interfaces together */
 	PP_COUNTS_MAX = 64,
 	/* Of a socket that root makes: frames, and entries of each ring; powers of two. */
 	PP_XSK_FRAMES_MAX = 16384,

@@ -61,9 +61,13 @@ static void decode_release(struct params *p, struct native_request *q)
 	q->lease = (uint64_t)lease;
 }
 
-static void decode_tenant(struct params *p, struct native_request *q)
+static void decode_list(struct params *p, struct native_request *q)
 {
-	take_word(p, "tenant", OPTIONAL, q->tenant, sizeof(q->tenant));
+	int64_t after = 0;
+
+	take_word(p, "tenant", OPTIONAL, q->list.tenant, sizeof(q->list.tenant));
+	take_int(p, "after", OPTIONAL, 0, INT64_MAX, &after);
+	q->list.after = (uint64_t)after;
 }
 
 static void decode_events(struct params *p, struct native_request *q)
@@ -111,10 +115,10 @@ static const struct {
 	[NATIVE_REMOVE_PORT] = { IO ".RemovePort", decode_port },
 	[NATIVE_ADD_FLOW] = { IO ".AddFlow", decode_add_flow },
 	[NATIVE_OPEN_SOCKET] = { IO ".OpenSocket", decode_open_socket },
-	[NATIVE_LIST_PORTS] = { IO ".ListPorts", decode_tenant },
-	[NATIVE_LIST_FLOWS] = { IO ".ListFlows", decode_tenant },
-	[NATIVE_LIST_LEASES] = { IO ".ListLeases", decode_tenant },
-	[NATIVE_LIST_INSTANCES] = { IO ".ListInstances", decode_tenant },
+	[NATIVE_LIST_PORTS] = { IO ".ListPorts", decode_list },
+	[NATIVE_LIST_FLOWS] = { IO ".ListFlows", decode_list },
+	[NATIVE_LIST_LEASES] = { IO ".ListLeases", decode_list },
+	[NATIVE_LIST_INSTANCES] = { IO ".ListInstances", decode_list },
 	[NATIVE_LIST_TENANTS] = { IO ".ListTenants", NULL },
 	[NATIVE_STATUS] = { IO ".Status", NULL },
 	[NATIVE_EVENTS] = { IO ".Events", decode_events },

@@ -96,10 +96,13 @@ struct native_request {
 			uint64_t lease;
 			uint32_t frames, frame_size, ring; /* sound; the defaults when absent */
 		} socket;				   /* open_socket */
-		uint64_t lease;				   /* release */
-		char tenant[32];			   /* lists; "": all one may see */
-		uint64_t since;				   /* events */
-		char plane[16];				   /* hold_plane */
+		struct {
+			char tenant[32]; /* "": all one may see */
+			uint64_t after;	 /* a row's number; 0: from the first */
+		} list;
+		uint64_t lease; /* release */
+		uint64_t since; /* events */
+		char plane[16]; /* hold_plane */
 		char interface[128];
 	};
 };

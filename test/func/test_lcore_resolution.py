@@ -86,7 +86,7 @@ def test_lease_is_over_the_cpu_of_the_worker(reeved, dpdk, cpus):
         assert list(native.lcores()) == [f"lcore {cpus[-1]}"]
         lease = native.lcores()[f"lcore {cpus[-1]}"]
         holders = {instance["instance"]: instance
-                   for instance in native.call("ListInstances")["instances"]}
+                   for instance in native.all("ListInstances")}
         assert holders[lease["instance"]]["pid"] == process.pid
     line = reeved.wait_log(r"lcore id resolved")
     assert f"lcore=6 cpu={cpus[-1]}" in line and "thread name" in line

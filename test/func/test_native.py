@@ -117,7 +117,7 @@ def test_acquire_list_release(native):
     assert held["lease"] == lease and held["resource"] == f"lcore {cpu}"
     assert (held["kind"], held["tenant"], held["enforced"]) == ("lcore", "system", "advisory")
     assert held["whole_core"] is False and held.get("expires") is None
-    instance, = [i for i in native.call("ListInstances")["instances"]
+    instance, = [i for i in native.all("ListInstances")
                  if i["instance"] == held["instance"]]
     assert (instance["name"], instance["pid"], instance["uid"]) == ("encoder", os.getpid(), 0)
     assert instance["leases"] == 1 and instance["kind"] == "native"
@@ -203,7 +203,7 @@ def test_native_and_mtl_share_one_ledger(reeved, native, cpus):
         assert client.get(cpus[0]) == 0
         assert native.refused("Acquire", kind="lcore", cpus=str(cpus[0])).short == "Taken"
         held = native.lcores()[f"lcore {cpus[0]}"]
-        instance, = [i for i in native.call("ListInstances")["instances"]
+        instance, = [i for i in native.all("ListInstances")
                      if i["instance"] == held["instance"]]
         assert (instance["kind"], instance["name"]) == ("mtl", "media-host")
         assert instance["claimed_pid"] == 4711 and instance["pid"] == os.getpid()
@@ -548,5 +548,5 @@ def test_names_come_back_printable(native):
     except VarlinkError as error:
         assert error.parameters == {"parameter": "name"}
         return
-    instance, = [i for i in native.call("ListInstances")["instances"] if i["leases"]]
+    instance, = [i for i in native.all("ListInstances") if i["leases"]]
     assert instance["name"].isprintable()

@@ -29,7 +29,7 @@ def ports_of(reeved):
     """{(interface, port): (packets, bytes)} as the daemon counts."""
     with reeved.connect_native() as native:
         return {(p["nic"], p["port"]): (p["packets"], p["bytes"])
-                for p in native.call("ListPorts")["ports"]}
+                for p in native.all("ListPorts")}
 
 
 def test_frames_of_a_registered_port_arrive(lab, mode):

@@ -103,7 +103,7 @@ def test_a_socket_without_a_privilege(media):
     assert sock.receive(100) == [frame] * 100
     datagrams(kernel, 2)
     assert sock.waiting() == 0
-    port, = native.call("ListPorts")["ports"]
+    port, = native.all("ListPorts")
     assert (port["packets"], port["bytes"], port["uses"]) == (100, 100 * len(frame), 1)
     sock.close()
 
@@ -182,7 +182,7 @@ def test_uses_of_a_port(media):
     native.call("AddPort", nic=nic.name, port=PORT)
     lease = native.call("AddPort", nic=nic.name, port=PORT)["lease"]["lease"]
     native.call("Release", lease=lease)
-    assert native.call("ListPorts")["ports"] == [], "a release ends all uses"
+    assert native.all("ListPorts") == [], "a release ends all uses"
     for bad in (0, 65536, -1, "5000"):
         assert native.refused("AddPort", nic=nic.name, port=bad).short == "InvalidParameter"
 

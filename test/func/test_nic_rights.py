@@ -94,11 +94,11 @@ def test_two_tenants_get_only_their_frames(lab):
         datagrams(sock, 5)
     with reeved.connect_native() as native:
         counted = {(p["tenant"], p["port"]): p["packets"]
-                   for p in native.call("ListPorts")["ports"]}
+                   for p in native.all("ListPorts")}
     assert counted == {("red", PORT): 5, ("red", 6000): 5, ("blue", PORT): 5, ("blue", 7000): 5}
     with reeved.connect_native(lab.house.peer(uid=RED, gid=RED)) as native:
-        assert {p["tenant"] for p in native.call("ListPorts")["ports"]} == {"red"}
-        assert native.call("ListPorts", tenant="blue")["ports"] == []
+        assert {p["tenant"] for p in native.all("ListPorts")} == {"red"}
+        assert native.all("ListPorts", tenant="blue") == []
 
 
 def test_quotas(lab):

@@ -89,8 +89,25 @@ class Client(Stream):
         got = self.call("Acquire", kind="lcore", **more)
         return [lease["lease"] for lease in got["leases"]], got["cpus"]
 
+    def all(self, method, **which):
+        """Rows of all pages of a list."""
+        rows = []
+        for page in self.pages(method, **which):
+            rows += page
+        return rows
+
+    def pages(self, method, **which):
+        """Rows of each page of ListPorts, ListFlows, ListLeases, ListInstances."""
+        name = method.removeprefix("List").lower()
+        while True:
+            reply = self.call(method, **which)
+            yield reply[name]
+            if reply.get("next") is None:
+                return
+            which["after"] = reply["next"]
+
     def leases(self, **which):
-        return self.call("ListLeases", **which)["leases"]
+        return self.all("ListLeases", **which)
 
     def lcores(self, **which):
         """{"lcore 5": lease, ...} of what is leased now."""

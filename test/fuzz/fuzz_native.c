@@ -94,7 +94,8 @@ static void check_request(const struct native_request *q)
 	case NATIVE_LIST_FLOWS:
 	case NATIVE_LIST_LEASES:
 	case NATIVE_LIST_INSTANCES:
-		require_ended(q->tenant);
+		require_ended(q->list.tenant);
+		require(q->list.after <= INT64_MAX);
 		break;
 	case NATIVE_EVENTS:
 		require(q->since <= INT64_MAX);

@@ -63,6 +63,10 @@ int cli_ask(const struct cli *cli, struct reeve *r, const char *method, json_t *
 /* The same over a connection of its own. */
 int cli_ask_once(const struct cli *cli, const char *method, json_t *parameters, json_t **ret);
 
+/* The same of a list that comes in pages: all of it, as if it were one. */
+int cli_ask_all(const struct cli *cli, struct reeve *r, const char *method, json_t *parameters,
+		json_t **ret);
+
 /* A list that takes --tenant and nothing else: reads argv, then asks. */
 int cli_ask_list(struct cli *cli, const char *doc, const char *method, int argc, char **argv,
 		 json_t **ret);

@@ -46,9 +46,9 @@ static int look(struct cli *cli, struct view *v)
 	if (!status)
 		status = cli_ask(cli, r, "ListNics", NULL, &nics);
 	if (!status)
-		status = cli_ask(cli, r, "ListLeases", NULL, &leases);
+		status = cli_ask_all(cli, r, "ListLeases", NULL, &leases);
 	if (!status)
-		status = cli_ask(cli, r, "ListPorts", NULL, &v->ports);
+		status = cli_ask_all(cli, r, "ListPorts", NULL, &v->ports);
 	if (status)
 		return status;
 	v->nics = nics_with_program(json_object_get(nics, "nics"));

@@ -282,12 +282,35 @@ static void decodes_the_small_ones(void **state)
 	(void)state;
 	assert_true(accept_call(IO "Release", "{\"lease\":9223372036854775807}").lease ==
 		    INT64_MAX);
-	assert_string_equal(accept_call(IO "ListLeases", "{}").tenant, "");
-	assert_string_equal(accept_call(IO "ListLeases", "{\"tenant\":\"media\"}").tenant, "media");
-	assert_string_equal(accept_call(IO "ListInstances", "{\"tenant\":\"a\"}").tenant, "a");
 	assert_true(accept_call(IO "Events", "{}").since == 0);
 	assert_true(accept_call(IO "Events", "{\"since\":12}").since == 12);
 	assert_string_equal(accept_call(IO "HoldPlane", "{\"plane\":\"mtl\"}").plane, "mtl");
+}
+
+static void decodes_lists(void **state)
+{
+	static const char *const methods[] = { IO "ListPorts", IO "ListFlows", IO "ListLeases",
+					       IO "ListInstances" };
+	struct native_request q;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		q = accept_call(methods[i], "{}");
+		assert_string_equal(q.list.tenant, "");
+		assert_true(q.list.after == 0);
+		q = accept_call(methods[i], "{\"tenant\":\"media\",\"after\":null}");
+		assert_string_equal(q.list.tenant, "media");
+		assert_true(q.list.after == 0);
+		q = accept_call(methods[i], "{\"after\":9223372036854775807}");
+		assert_string_equal(q.list.tenant, "");
+		assert_true(q.list.after == INT64_MAX);
+		q = accept_call(methods[i], "{\"tenant\":\"a\",\"after\":0}");
+		assert_string_equal(q.list.tenant, "a");
+		assert_true(q.list.after == 0);
+		refuse_call(methods[i], "{\"after\":-1}", "after");
+		refuse_call(methods[i], "{\"next\":1}", "next");
+	}
+	refuse_call(IO "ListTenants", "{\"after\":1}", "after");
 }
 
 #define NAME_60 "123456789012345678901234567890123456789012345678901234567890"
@@ -469,6 +492,7 @@ int main(void)
 		cmocka_unit_test(decodes_hello),
 		cmocka_unit_test(decodes_acquire),
 		cmocka_unit_test(decodes_the_small_ones),
+		cmocka_unit_test(decodes_lists),
 		cmocka_unit_test(names_are_text),
 		cmocka_unit_test(knows_its_interfaces),
 		cmocka_unit_test(refuses_unknown_methods),
