@@ -4,15 +4,21 @@
  * what fills the maps in. Only fixed-size integers; included by C of both kinds.
  *
  * Single form, one set for each interface:
- *   tables   ARRAY_OF_MAPS by receive queue -> port table of the queue's owner
- *   xskmaps  ARRAY_OF_MAPS by receive queue -> XSKMAP of the queue's owner
- *   owners   ARRAY of u32 by receive queue: the queue's owner, 0: none
- *   flows    HASH struct reeve_flow_key -> u32 slot of the owner's XSKMAP
+ *   owners   ARRAY of u32 by receive queue -> slot of the queue's owner, 0: none
+ *   tables   ARRAY_OF_MAPS by slot -> the owner's port table
+ *   xskmaps  ARRAY_OF_MAPS by slot -> the owner's XSKMAP
+ *   flows    HASH struct reeve_flow_key -> u32 place in the owner's XSKMAP
  * and for each owner:
  *   port table  ARRAY of 65536 struct reeve_port, by UDP port in host order
- *   XSKMAP      by slot; slot n is usually the socket of queue n
- * A queue without an owner has nothing in `tables`: its frames go to the kernel.
- * So do those whose slot is empty; they were for the port, and are counted.
+ *   XSKMAP      by place; place n is usually the socket of queue n
+ * A queue without an owner has slot 0, where there is no table: its frames go to
+ * the kernel. So do those whose place is empty; they were for the port, and are
+ * counted.
+ *
+ * A queue changes hands by one plain write to `owners`. What stands in a slot that
+ * no queue names is reached by no frame, so an owner's maps need not be taken out
+ * when it ends; whoever gets the slot next replaces both before it has a queue, the
+ * table first: the kernel then waits for programs that still look at the old one.
  *
  * Dispatcher form: filter  HASH u16 port in host order -> struct reeve_count;
  * then libxdp's own xsk_def_prog with its one XSKMAP.
@@ -24,6 +30,7 @@
 
 enum {
 	REEVE_QUEUES = 256, /* NIC_QUEUES_MAX */
+	REEVE_SLOTS = 4097, /* 4096 owners; the first is nobody's */
 	REEVE_PORTS = 65536,
 	REEVE_FLOWS = 4096,
 	REEVE_FILTER_PORTS = 65536,
@@ -49,7 +56,7 @@ struct reeve_port {
  * leaves open other things is never found.
  */
 struct reeve_flow_key {
-	__u32 owner;
+	__u32 owner;		  /* its slot */
 	__u16 dst_port, src_port; /* host order */
 	__u32 ipv6;
 	__u8 dst[16], src[16]; /* an IPv4 address in the first four bytes */

@@ -24,14 +24,14 @@ struct xskmap {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, REEVE_QUEUES);
+	__uint(max_entries, REEVE_SLOTS);
 	__type(key, __u32);
 	__array(values, struct port_table);
 } tables SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, REEVE_QUEUES);
+	__uint(max_entries, REEVE_SLOTS);
 	__type(key, __u32);
 	__array(values, struct xskmap);
 } xskmaps SEC(".maps");
@@ -73,76 +73,82 @@ static __always_inline int flow_key(const struct datagram *d, const void *end,
 	return 0;
 }
 
-/* The slot of the closest flow; NULL: none is this one. */
+/* The place of the closest flow; NULL: none is this one. */
 static __noinline const __u32 *flow_find(struct reeve_flow_key *key)
 {
-	const __u32 *slot;
+	const __u32 *place;
 
-	slot = bpf_map_lookup_elem(&flows, key);
-	if (slot)
-		return slot;
+	place = bpf_map_lookup_elem(&flows, key);
+	if (place)
+		return place;
 	key->src_port = 0;
-	slot = bpf_map_lookup_elem(&flows, key);
-	if (slot)
-		return slot;
+	place = bpf_map_lookup_elem(&flows, key);
+	if (place)
+		return place;
 	__builtin_memset(key->src, 0, sizeof(key->src));
-	slot = bpf_map_lookup_elem(&flows, key);
-	if (slot)
-		return slot;
+	place = bpf_map_lookup_elem(&flows, key);
+	if (place)
+		return place;
 	__builtin_memset(key->dst, 0, sizeof(key->dst));
 	return bpf_map_lookup_elem(&flows, key);
 }
 
 /* A socket takes frames of its own queue only. */
-static __always_inline __u32 flow_slot(void *xskmap, __u32 slot, __u32 queue)
+static __always_inline __u32 flow_place(void *xskmap, __u32 place, __u32 queue)
 {
-	const struct bpf_xdp_sock *sock = bpf_map_lookup_elem(xskmap, &slot);
+	const struct bpf_xdp_sock *sock = bpf_map_lookup_elem(xskmap, &place);
 
-	return sock && sock->queue_id == queue ? slot : queue;
+	return sock && sock->queue_id == queue ? place : queue;
 }
 
-static __always_inline const __u32 *flow_of(const struct xdp_md *ctx, const struct datagram *d)
+static __always_inline const __u32 *flow_of(const struct xdp_md *ctx, const struct datagram *d,
+					    __u32 slot)
 {
-	__u32 queue = ctx->rx_queue_index;
-	const __u32 *owner = bpf_map_lookup_elem(&owners, &queue);
-	struct reeve_flow_key key = { 0 };
+	struct reeve_flow_key key = { .owner = slot };
 
-	if (!owner || flow_key(d, (const void *)(long)ctx->data_end, &key) < 0)
+	if (flow_key(d, (const void *)(long)ctx->data_end, &key) < 0)
 		return NULL;
-	key.owner = *owner;
 	return flow_find(&key);
+}
+
+/* Read once: all that is looked at belongs to one owner, whoever gets the queue meanwhile. */
+static __always_inline __u32 slot_of(__u32 queue)
+{
+	const volatile __u32 *slot = bpf_map_lookup_elem(&owners, &queue);
+
+	return slot ? *slot : 0;
 }
 
 SEC("xdp") int reeve_xdp(struct xdp_md *ctx)
 {
-	__u32 queue = ctx->rx_queue_index, slot = queue;
+	__u32 queue = ctx->rx_queue_index, place = queue, slot = slot_of(queue);
 	struct reeve_port *port;
 	struct datagram d;
 	void *table, *xskmap;
 	__u32 number;
 	__u64 bits;
 
-	table = bpf_map_lookup_elem(&tables, &queue);
+	table = bpf_map_lookup_elem(&tables, &slot);
 	if (!table || datagram_find(ctx, &d) < 0)
 		return XDP_PASS;
 	number = bpf_ntohs(d.udp->dest);
 	port = bpf_map_lookup_elem(table, &number);
-	xskmap = bpf_map_lookup_elem(&xskmaps, &queue);
+	xskmap = bpf_map_lookup_elem(&xskmaps, &slot);
 	if (!port || !xskmap)
 		return XDP_PASS;
 	bits = port->packets;
 	if (!(bits & REEVE_PORT_ON))
 		return XDP_PASS;
 	if (bits & REEVE_PORT_FLOWS) {
-		const __u32 *flow = flow_of(ctx, &d);
+		const __u32 *flow = flow_of(ctx, &d, slot);
 
 		if (!flow)
 			return XDP_PASS;
-		slot = flow_slot(xskmap, *flow, queue);
+		place = flow_place(xskmap, *flow, queue);
 	}
 	__sync_fetch_and_add(&port->packets, 1);
 	__sync_fetch_and_add(&port->bytes, frame_bytes(ctx));
-	return (int)bpf_redirect_map(xskmap, slot, XDP_PASS);
+	return (int)bpf_redirect_map(xskmap, place, XDP_PASS);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -129,7 +129,6 @@ int attach(const struct loader_request *q, struct loader_answer *ret, struct att
 	ret->form = ret_attached->form;
 	ret->mode = ret_attached->mode;
 	ret->prog_id = ret_attached->prog_id;
-	ret->nfds = ret_attached->nfds;
 	ret->channels_were = were;
 	return 0;
 }

@@ -22,7 +22,7 @@ static bool started_by_reeved(void)
 	       type == SOCK_SEQPACKET;
 }
 
-static int read_request(struct loader_request *ret)
+static int read_request(struct loader_request *ret, int *fds)
 {
 	struct pollfd p = { .fd = REQUEST_FD, .events = POLLIN };
 	unsigned nfds;
@@ -31,50 +31,70 @@ static int read_request(struct loader_request *ret)
 	do {
 		n = poll(&p, 1, -1);
 	} while (n < 0 && errno == EINTR);
-	n = fd_recv(REQUEST_FD, ret, sizeof(*ret), NULL, 0, &nfds);
+	n = fd_recv(REQUEST_FD, ret, sizeof(*ret), fds, LOADER_REQUEST_FDS_MAX, &nfds);
 	if (n < 0)
 		return (int)n;
-	return loader_check_request(ret, (size_t)n);
+	return loader_check_request(ret, (size_t)n, nfds);
 }
 
-static int obey(const struct loader_request *q, struct loader_answer *a, struct attached *attached)
+/* `fds`: those that came with the request. */
+static int obey(const struct loader_request *q, const int *fds, struct loader_answer *a,
+		struct attached *made, struct err *e)
 {
-	struct err e = { 0 };
 	struct probe probe;
+	bool bound = false;
 	int r = 0;
 
 	switch (q->op) {
 	case LOADER_ATTACH:
-		r = attach(q, a, attached, &e);
-		break;
+		return attach(q, a, made, e);
 	case LOADER_DETACH:
-		r = detach(q, &e);
-		break;
+		return detach(q, e);
+	case LOADER_OWNER:
+		return owner_make(q, fds, made, e);
+	case LOADER_XSK:
+		r = socket_make(q, made, &bound, e);
+		a->value = bound;
+		return r;
 	default:
 		probe_all(&probe);
 		a->value = probe.can;
-		probe_sentence(&probe, e.text, sizeof(e.text));
+		probe_sentence(&probe, e->text, sizeof(e->text));
+		return 0;
 	}
-	a->error = -r;
-	/* What worked at the second try has nothing to say about the first. */
-	if (r < 0 || q->op == LOADER_PROBE)
-		str_copy(a->why, sizeof(a->why), e.text);
-	return r;
+}
+
+static void wait_for_hang_up(void)
+{
+	struct pollfd p = { .fd = REQUEST_FD };
+
+	while (poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
 }
 
 static int serve(void)
 {
 	struct loader_answer a = { .magic = LOADER_MAGIC, .version = LOADER_VERSION };
-	struct attached attached = { 0 };
+	struct attached made = { 0 };
+	int fds[LOADER_REQUEST_FDS_MAX];
 	struct loader_request q;
+	struct err e = { 0 };
 	ssize_t sent;
 	int r;
 
-	if (read_request(&q) < 0)
+	if (read_request(&q, fds) < 0)
 		return 1;
-	r = obey(&q, &a, &attached);
-	sent = fd_send(REQUEST_FD, &a, sizeof(a), attached.fds, attached.nfds);
-	attached_close(&attached);
+	r = obey(&q, fds, &a, &made, &e);
+	a.op = q.op;
+	a.error = -r;
+	a.nfds = made.nfds;
+	/* What worked at the second try has nothing to say about the first. */
+	if (r < 0 || q.op == LOADER_PROBE)
+		str_copy(a.why, sizeof(a.why), e.text);
+	sent = fd_send(REQUEST_FD, &a, sizeof(a), made.fds, made.nfds);
+	if (sent >= 0 && q.op == LOADER_XSK)
+		wait_for_hang_up();
+	attached_close(&made);
 	if (sent >= 0)
 		return 0;
 	/* Nobody knows of it, and nobody would undo it. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * reeve-bpf: loads, attaches and detaches XDP programs, one request in a life.
- * It is root and knows libbpf and libxdp, so that reeved need not.
+ * reeve-bpf: loads, attaches and detaches XDP programs, and makes what the kernel
+ * takes long for; one request in a life. It is root and knows libbpf and libxdp,
+ * so that reeved need not, and waits so that reeved does not.
  *
  * An interface's pins (loader_pin_path()) are what says which programs are ours:
  * the maps are there before a program is attached, and a program is ours when it
@@ -24,6 +25,7 @@ struct target {
 	char pins[LOADER_PATH_MAX];
 };
 
+/* What a request made and reeved gets; of LOADER_OWNER and LOADER_XSK only the descriptors. */
 struct attached {
 	enum nic_form form;
 	enum nic_mode mode;
@@ -38,6 +40,14 @@ int attach(const struct loader_request *q, struct loader_answer *ret, struct att
 	   struct err *e);
 int detach(const struct loader_request *q, struct err *e);
 void attached_close(struct attached *a);
+
+/* --- owner.c, socket.c ------------------------------------------------------- */
+
+/* `maps`: tables and xskmaps. */
+int owner_make(const struct loader_request *q, const int *maps, struct attached *ret,
+	       struct err *e);
+int socket_make(const struct loader_request *q, struct attached *ret, bool *ret_bound,
+		struct err *e);
 
 /* --- single.c, dispatcher.c -------------------------------------------------- */
 

@@ -61,7 +61,6 @@ static struct iface *iface_new(struct reeved *d, uint32_t ifindex)
 	if (!f)
 		return NULL;
 	f->ifindex = ifindex;
-	f->tenant = NO_TENANT;
 	for (int i = 0; i < LOADER_FDS_MAX; i++)
 		f->maps[i] = -1;
 	iface_add(&d->nics, f);
@@ -73,13 +72,10 @@ static struct iface *iface_new(struct reeved *d, uint32_t ifindex)
 static void answer_open(struct reeved *d, uint32_t serial, int error, uint32_t value,
 			const char *why)
 {
-	const struct pp_head to = { .type = PP_NIC_OPEN, .serial = serial };
 	struct err e = { 0 };
 
-	if (!serial)
-		return;
 	str_copy(e.text, sizeof(e.text), why);
-	ops_answer(d, &to, error, value, &e);
+	nic_answer(d, serial, error, value, &e);
 }
 
 static void cancel_again(struct reeved *d, struct iface *f)
@@ -128,7 +124,7 @@ static void detach(struct reeved *d, struct iface *f, bool same)
 				    .channels = same ? f->record->channels_were : 0 };
 
 	f->state = IFACE_CLOSING;
-	loader_start(d, &f->run, &q, on_detached);
+	loader_start(d, &f->run, &q, NULL, on_detached);
 }
 
 static void close_maps(struct iface *f)
@@ -144,8 +140,7 @@ static void begin_close(struct reeved *d, struct iface *f)
 	char name[NIC_NAME_MAX];
 	bool there = iface_name(f->ifindex, name, NULL) == 0;
 
-	while (f->owners)
-		owner_end(&d->nics, f, f->owners);
+	owners_end(d, f);
 	rules_end(&d->nics, f->record, there ? name : NULL);
 	close_maps(f);
 	detach(d, f, true);
@@ -178,7 +173,9 @@ void nics_close_all(struct reeved *d)
 		f->serial = 0;
 		f->again.head.type = 0;
 		f->close_wanted = true;
+		owners_unask(f);
 	}
+	xsks_unask(&d->nics);
 	while ((open = find_open(&d->nics)))
 		begin_close(d, open);
 }
@@ -286,7 +283,7 @@ static int begin_open(struct reeved *d, const struct pp_nic_open *m, struct err 
 		return r;
 	}
 	f->serial = m->head.serial;
-	loader_start(d, &f->run, &q, on_attached);
+	loader_start(d, &f->run, &q, NULL, on_attached);
 	return 0;
 }
 

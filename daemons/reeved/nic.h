@@ -4,9 +4,11 @@
  * each, and its maps are filled in here. See privproto/nic.h for what the core
  * may ask.
  *
- *   loader.c     runs reeve-bpf, which attaches and detaches
+ *   loader.c     runs reeve-bpf, which does what takes long
  *   nic.c        an interface's life: opened, open, closed
- *   nic_owner.c  who is on it: owners, their queues, ports and sockets
+ *   nic_owner.c  who is on it: owners, and their queues
+ *   nic_port.c   their ports, and what these counted
+ *   nic_xsk.c    their sockets
  *   nic_flow.c   flow rules, of XDP and of the NIC
  *   nic_record.c what is to be put back even when we are killed
  *   nic_kernel.c what the kernel says of an interface
@@ -14,6 +16,9 @@
  *
  * Everything that changes the kernel comes with what undoes it, and is undone
  * when a later step fails. An interface that is gone counts as put back.
+ *
+ * Every tenant's requests pass through this process, so nothing here waits: what
+ * the kernel takes longer for than a write to a plain map, reeve-bpf does.
  */
 #ifndef REEVED_NIC_H
 #define REEVED_NIC_H
@@ -25,7 +30,6 @@
 #include "base/err.h"
 #include "loop/loop.h"
 #include "mech/ntuple.h"
-#include "mech/xsk.h"
 #include "privproto/loader.h"
 #include "privproto/privproto.h"
 
@@ -33,8 +37,9 @@ struct reeved;
 
 enum {
 	IFACES_MAX = 1024,
-	IFACE_OWNERS_MAX = 4096, /* on all interfaces together */
-	IFACE_RULES_MAX = 1024,	 /* of NICs, likewise */
+	IFACE_OWNERS_MAX = LOADER_SLOTS - 1, /* on all interfaces together */
+	IFACE_RULES_MAX = 1024,		     /* of NICs, likewise */
+	IFACE_SOCKETS_MAX = 256,	     /* that are being made, likewise */
 };
 
 /* --- loader.c ------------------------------------------------------------------ */
@@ -42,8 +47,8 @@ enum {
 struct loader_run;
 
 /*
- * Called once, when the process has ended; `fds` (a->nfds of them) are the
- * callee's. The run is over: it may be freed or used again.
+ * Called once, when there is an answer, or none will come; `fds` (a->nfds of them)
+ * are the callee's. The run is over: it may be freed or used again.
  */
 typedef void loader_done(struct loader_run *run, const struct loader_answer *a, const int *fds);
 
@@ -51,22 +56,25 @@ struct loader_run {
 	struct reeved *d;
 	struct loader_run *next; /* waits for its turn */
 	struct loader_request request;
+	int fds[LOADER_REQUEST_FDS_MAX]; /* that go with it; -1: none */
 	loader_done *done;
-	pid_t pid;
-	int pidfd, sock, timer;
-	struct watch exit_watch, timer_watch;
-	bool late; /* it was killed */
 	bool lost; /* it ended without an answer: what it did is not known */
 };
+
+/* So that nothing waits for sockets, which take longest. */
+enum loader_lane { LANE_CHANGES, LANE_SOCKETS, LANE_MAX };
 
 struct loaders {
 	unsigned running;
 	struct loader_run *first, *last; /* the others wait */
 };
 
-/* `done` may be called before this returns, when nothing could be started. */
+/*
+ * `fds`: as many as such a request comes with; they stay the caller's. `done` may
+ * be called before this returns, when nothing could be started.
+ */
 void loader_start(struct reeved *d, struct loader_run *run, const struct loader_request *request,
-		  loader_done *done);
+		  const int *fds, loader_done *done);
 
 /* --- nic_record.c -------------------------------------------------------------- */
 
@@ -96,8 +104,6 @@ struct nic_table {
 
 enum iface_state { IFACE_OPENING, IFACE_OPEN, IFACE_CLOSING };
 
-#define NO_TENANT UINT32_MAX
-
 struct owner;
 
 struct iface {
@@ -115,18 +121,24 @@ struct iface {
 	uint32_t channels_owed; /* to an earlier life whose end failed; 0: nothing */
 	struct owner *owners;
 	struct owner *queues[NIC_QUEUES_MAX]; /* whose they are; NULL: the kernel's */
+	/* Single form. */
+	uint64_t slots[LOADER_SLOTS / 64 + 1]; /* a bit for each that is in use */
+	uint32_t nflows;		       /* of XDP */
 	/* Dispatcher form. */
-	uint32_t tenant;      /* of everybody here; NO_TENANT: nobody was yet */
-	uint16_t *port_users; /* NIC_PORTS of them: owners of each port */
+	char tenant[TENANT_NAME_MAX]; /* everybody's here; "": nobody was yet */
+	uint16_t *port_users;	      /* NIC_PORTS of them: owners of each port */
 };
+
+struct socket_run;
 
 struct nics {
 	struct iface *first;
-	uint32_t count, owners;
+	uint32_t count, owners, nsockets;
+	struct socket_run *sockets; /* that are being made */
 	struct nic_table *table;
 	struct ethtool_port *ethtool; /* NULL: there is none, nor are there rules of NICs */
 	uint64_t netns;
-	struct loaders loaders;
+	struct loaders lanes[LANE_MAX];
 };
 
 /* Also begins to undo what a predecessor left. */
@@ -166,19 +178,45 @@ uint32_t iface_channels(struct ethtool_port *port, const char *name);
 
 struct soft_flow;
 
-struct owner {
-	struct owner *next;
-	uint32_t number;
-	int xskmap, table; /* single form; the table from the first queue or port on */
-	uint8_t *ports;	   /* a bit for each that is on; NULL: none was yet */
-	struct soft_flow *flows;
+enum owner_state {
+	OWNER_MAKING, /* its maps are on their way */
+	OWNER_HERE,
+	OWNER_DROPPED, /* it ended before they came, and goes when they come */
 };
 
+struct owner {
+	struct owner *next;
+	struct iface *iface; /* NULL: closed before its maps came */
+	enum owner_state state;
+	uint32_t number;
+	/* By name: a new config may give its number to another one. */
+	char tenant[TENANT_NAME_MAX];
+	uint8_t *ports; /* a bit for each that is on; NULL: none was yet */
+	/* Single form. */
+	uint32_t slot;
+	int xskmap, table;
+	uint32_t serial; /* of the PP_NIC_OWNER to be answered; 0: nobody waits */
+	struct loader_run run;
+	struct soft_flow *flows;
+	uint32_t nflows;
+};
+
+/* Also one that is being made. */
 struct owner *owner_find(const struct iface *f, uint32_t number);
-int owner_begin(struct nics *n, struct iface *f, const struct pp_nic_owner *m, struct err *e);
-void owner_end(struct nics *n, struct iface *f, struct owner *o);
+/* 0: answers by itself, now or later. */
+int owner_begin(struct reeved *d, struct iface *f, const struct pp_nic_owner *m, struct err *e);
+void owner_end(struct reeved *d, struct owner *o);
+/* All of them; nobody's maps are for this interface any more. */
+void owners_end(struct reeved *d, struct iface *f);
+/* Who asked for them is gone. */
+void owners_unask(struct iface *f);
 int owner_take_queue(struct iface *f, struct owner *o, uint32_t queue, struct err *e);
 void owner_drop_queue(struct nics *n, struct iface *f, uint32_t queue);
+/* The map where the owner's sockets are. */
+int owner_xskmap(const struct iface *f, const struct owner *o);
+
+/* --- nic_port.c ---------------------------------------------------------------- */
+
 int owner_add_port(struct iface *f, struct owner *o, uint16_t port, struct err *e);
 void owner_drop_port(struct iface *f, struct owner *o, uint16_t port);
 bool owner_has_port(const struct owner *o, uint16_t port);
@@ -186,12 +224,14 @@ bool owner_has_port(const struct owner *o, uint16_t port);
 int owner_write_port(const struct owner *o, uint16_t port, bool fresh);
 void owner_count(const struct iface *f, const struct owner *o, const struct pp_nic_count *m,
 		 struct pp_nic_counts *ret);
-/* The map where the owner's sockets are. */
-int owner_xskmap(const struct iface *f, const struct owner *o);
-/* A socket, in its map already. */
-int owner_make_xsk(const struct iface *f, const struct owner *o, const struct pp_nic_xsk *m,
-		   struct xsk *ret, struct err *e);
-void xsk_close(struct xsk *x);
+/* At the owner's end. */
+void ports_end(struct iface *f, struct owner *o);
+
+/* --- nic_xsk.c ----------------------------------------------------------------- */
+
+/* 0: answers by itself, later. */
+int xsk_begin(struct reeved *d, const struct owner *o, const struct pp_nic_xsk *m, struct err *e);
+void xsks_unask(struct nics *n);
 
 /* --- nic_flow.c ---------------------------------------------------------------- */
 
@@ -214,5 +254,11 @@ void rules_end(struct nics *n, struct nic_record *rec, const char *name);
 /* --- nic_ops.c ----------------------------------------------------------------- */
 
 void nic_ops_handle(struct reeved *d, const union pp_msg *m);
+/* PP_RESULT, where somebody waits for it. */
+void nic_answer(struct reeved *d, uint32_t serial, int error, uint32_t value, const struct err *e);
+/* PP_NIC_FDS. */
+void nic_answer_fds(struct reeved *d, uint32_t serial, const int *fds, unsigned nfds,
+		    uint32_t value);
+void nic_refuse_fds(struct reeved *d, uint32_t serial, int error, const struct err *e);
 
 #endif

@@ -53,7 +53,7 @@ static struct reeve_flow_key key_of(const struct owner *o, const struct flow *fl
 {
 	struct reeve_flow_key key = { 0 };
 
-	key.owner = o->number;
+	key.owner = o->slot;
 	key.dst_port = flow->dst_port;
 	key.src_port = flow->src_port;
 	key.ipv6 = flow->ipv6;
@@ -71,34 +71,68 @@ static struct soft_flow **find_soft(struct owner *o, uint32_t number)
 	return at;
 }
 
-static bool has_key(const struct owner *o, const struct reeve_flow_key *key)
+static int check_new(const struct iface *f, struct owner *o, const struct reeve_flow_key *key,
+		     uint32_t number, struct err *e)
 {
-	for (const struct soft_flow *s = o->flows; s; s = s->next)
-		if (!memcmp(&s->key, key, sizeof(*key)))
-			return true;
-	return false;
+	uint32_t place;
+	int r = bpfmap_get(f->maps[LOADER_FD_FLOWS], key, &place);
+
+	if (r == 0 || *find_soft(o, number))
+		return fail(e, EEXIST, "the owner has this flow already");
+	return r == -ENOENT ? 0 : fail(e, -r, "can't look for the flow: %s", strerror(-r));
 }
 
-static void drop_soft(struct iface *f, struct owner *o, struct soft_flow **at)
+/* However many a tenant takes, the next one finds as many. */
+static int check_share(const struct iface *f, const struct owner *o, struct err *e)
+{
+	uint32_t left = REEVE_FLOWS - f->nflows, held = 0;
+
+	for (const struct owner *other = f->owners; other; other = other->next)
+		if (!strcmp(other->tenant, o->tenant))
+			held += other->nflows;
+	if (held < left)
+		return 0;
+	return fail(e, ENOSPC,
+		    "the tenant has %" PRIu32 " software flows on the interface, and %" PRIu32
+		    " are left for everybody",
+		    held, left);
+}
+
+static void count_soft(struct iface *f, struct owner *o, int by)
+{
+	f->nflows += (uint32_t)by;
+	o->nflows += (uint32_t)by;
+}
+
+static void forget_soft(struct iface *f, struct owner *o, struct soft_flow **at)
 {
 	struct soft_flow *s = *at;
 
 	*at = s->next;
 	bpfmap_del(f->maps[LOADER_FD_FLOWS], &s->key);
-	if (owner_has_port(o, s->key.dst_port) && !flows_on_port(o, s->key.dst_port))
-		owner_write_port(o, s->key.dst_port, false);
+	count_soft(f, o, -1);
 	free(s);
 }
 
-/* The key first: a port that has flows gives its owner nothing else. */
-static int set_soft(struct iface *f, struct owner *o, struct soft_flow *s, uint32_t slot)
+static void drop_soft(struct iface *f, struct owner *o, struct soft_flow **at)
 {
-	int r = bpfmap_set(f->maps[LOADER_FD_FLOWS], &s->key, &slot);
+	uint16_t port = (*at)->key.dst_port;
+
+	forget_soft(f, o, at);
+	if (owner_has_port(o, port) && !flows_on_port(o, port))
+		owner_write_port(o, port, false);
+}
+
+/* The key first: a port that has flows gives its owner nothing else. */
+static int set_soft(struct iface *f, struct owner *o, struct soft_flow *s, uint32_t place)
+{
+	int r = bpfmap_set(f->maps[LOADER_FD_FLOWS], &s->key, &place);
 
 	if (r < 0)
 		return r;
 	s->next = o->flows;
 	o->flows = s;
+	count_soft(f, o, 1);
 	return owner_has_port(o, s->key.dst_port) ? owner_write_port(o, s->key.dst_port, false) : 0;
 }
 
@@ -111,10 +145,12 @@ static int add_soft(struct iface *f, struct owner *o, const struct pp_nic_flow *
 	if (f->form != NIC_FORM_SINGLE)
 		return fail(e, EOPNOTSUPP, "software flows need the single form");
 	r = check_soft(&m->flow, e);
+	if (r == 0)
+		r = check_new(f, o, &key, m->location, e);
+	if (r == 0)
+		r = check_share(f, o, e);
 	if (r < 0)
 		return r;
-	if (has_key(o, &key) || *find_soft(o, m->location))
-		return fail(e, EEXIST, "the owner has this flow already");
 	s = malloc(sizeof(*s));
 	if (!s)
 		return fail(e, ENOMEM, "out of memory");
@@ -243,8 +279,8 @@ int flow_add(struct nics *n, struct iface *f, struct owner *o, const struct pp_n
 int flow_remove(struct nics *n, struct iface *f, struct owner *o, const struct pp_nic_flow *m,
 		struct err *e)
 {
-	struct soft_flow **soft = find_soft(o, m->location);
-	struct rule_record *rule = find_rule(n, f, o, m->location);
+	struct soft_flow **soft = m->soft ? find_soft(o, m->location) : NULL;
+	struct rule_record *rule = m->soft ? NULL : find_rule(n, f, o, m->location);
 
 	if (m->soft ? !*soft : !rule)
 		return fail(e, ENOENT, "the owner has no such flow");
@@ -255,9 +291,9 @@ int flow_remove(struct nics *n, struct iface *f, struct owner *o, const struct p
 	return 0;
 }
 
-/* Those of the NIC went with their queues. */
+/* Those of the NIC went with their queues; no frame looks at the ports any more. */
 void flows_end(struct iface *f, struct owner *o)
 {
 	while (o->flows)
-		drop_soft(f, o, &o->flows);
+		forget_soft(f, o, &o->flows);
 }

@@ -40,11 +40,21 @@ static int find_place(struct reeved *d, uint32_t ifindex, uint32_t owner, struct
 	return ret->o ? 0 : fail(e, ENOENT, "owner %" PRIu32 " is not on the interface", owner);
 }
 
-static void answer(struct reeved *d, const struct pp_head *to, int error, uint32_t value,
-		   const struct err *e)
+/* One that is there already, so that it can be asked something. */
+static int find_owner(struct reeved *d, uint32_t ifindex, uint32_t owner, struct place *ret,
+		      struct err *e)
 {
-	if (to->serial)
-		ops_answer(d, to, error, value, e);
+	int r = find_place(d, ifindex, owner, ret, e);
+
+	if (r == 0 && ret->o->state == OWNER_MAKING)
+		return fail(e, EAGAIN, "the owner's maps are just being made");
+	return r;
+}
+
+void nic_answer(struct reeved *d, uint32_t serial, int error, uint32_t value, const struct err *e)
+{
+	if (serial)
+		ops_answer(d, &(struct pp_head){ .serial = serial }, error, value, e);
 }
 
 /* The config's word, told in the log when it is no. */
@@ -66,7 +76,7 @@ static void on_open(struct reeved *d, const struct pp_nic_open *m)
 	int r = check_conf(d, m->conf_serial, &e);
 
 	if (r < 0)
-		answer(d, &m->head, r, 0, &e);
+		nic_answer(d, m->head.serial, r, 0, &e);
 	else
 		iface_open(d, m);
 }
@@ -91,7 +101,7 @@ static int begin_owner(struct reeved *d, const struct pp_nic_owner *m, struct er
 		r = iface_name(m->ifindex, name, e);
 	if (r == 0)
 		r = held_against_config("interface", pp_allow_nic_owner(&d->conf, m, name, e), e);
-	return r < 0 ? r : owner_begin(&d->nics, f, m, e);
+	return r < 0 ? r : owner_begin(d, f, m, e);
 }
 
 static void on_owner(struct reeved *d, const struct pp_nic_owner *m)
@@ -102,12 +112,14 @@ static void on_owner(struct reeved *d, const struct pp_nic_owner *m)
 
 	if (m->on) {
 		r = begin_owner(d, m, &e);
+		if (r == 0)
+			return; /* answered by itself */
 	} else {
 		r = find_place(d, m->ifindex, m->owner, &p, &e);
 		if (r == 0)
-			owner_end(&d->nics, p.f, p.o);
+			owner_end(d, p.o);
 	}
-	answer(d, &m->head, r, 0, &e);
+	nic_answer(d, m->head.serial, r, 0, &e);
 }
 
 static int take_queue(struct reeved *d, const struct place *p, const struct pp_nic_queue *m,
@@ -125,7 +137,7 @@ static void on_queue(struct reeved *d, const struct pp_nic_queue *m)
 {
 	struct place p;
 	struct err e = { 0 };
-	int r = find_place(d, m->ifindex, m->owner, &p, &e);
+	int r = find_owner(d, m->ifindex, m->owner, &p, &e);
 
 	if (r == 0 && m->on)
 		r = take_queue(d, &p, m, &e);
@@ -133,7 +145,7 @@ static void on_queue(struct reeved *d, const struct pp_nic_queue *m)
 		r = fail(&e, ENOENT, "queue %" PRIu32 " is not this owner's", m->queue);
 	else if (r == 0)
 		owner_drop_queue(&d->nics, p.f, m->queue);
-	answer(d, &m->head, r, 0, &e);
+	nic_answer(d, m->head.serial, r, 0, &e);
 }
 
 static void on_port(struct reeved *d, const struct pp_nic_port *m)
@@ -141,7 +153,7 @@ static void on_port(struct reeved *d, const struct pp_nic_port *m)
 	uint16_t port = (uint16_t)m->port;
 	struct place p;
 	struct err e = { 0 };
-	int r = find_place(d, m->ifindex, m->owner, &p, &e);
+	int r = find_owner(d, m->ifindex, m->owner, &p, &e);
 
 	if (r == 0 && m->on)
 		r = owner_add_port(p.f, p.o, port, &e);
@@ -149,7 +161,7 @@ static void on_port(struct reeved *d, const struct pp_nic_port *m)
 		r = fail(&e, ENOENT, "port %u is not on", port);
 	else if (r == 0)
 		owner_drop_port(p.f, p.o, port);
-	answer(d, &m->head, r, 0, &e);
+	nic_answer(d, m->head.serial, r, 0, &e);
 }
 
 static int add_flow(struct reeved *d, const struct place *p, const struct pp_nic_flow *m,
@@ -168,28 +180,26 @@ static void on_flow(struct reeved *d, const struct pp_nic_flow *m)
 	uint32_t value = 0;
 	struct place p;
 	struct err e = { 0 };
-	int r = find_place(d, m->ifindex, m->owner, &p, &e);
+	int r = find_owner(d, m->ifindex, m->owner, &p, &e);
 
 	if (r == 0 && m->on)
 		r = add_flow(d, &p, m, &value, &e);
 	else if (r == 0)
 		r = flow_remove(&d->nics, p.f, p.o, m, &e);
-	answer(d, &m->head, r, value, &e);
+	nic_answer(d, m->head.serial, r, value, &e);
 }
 
-static void answer_fds(struct reeved *d, const struct pp_head *to, const int *fds, unsigned nfds,
-		       uint32_t value)
+void nic_answer_fds(struct reeved *d, uint32_t serial, const int *fds, unsigned nfds,
+		    uint32_t value)
 {
-	struct pp_nic_fds m = { .head = { .type = PP_NIC_FDS, .serial = to->serial },
-				.value = value };
+	struct pp_nic_fds m = { .head = { .type = PP_NIC_FDS, .serial = serial }, .value = value };
 
 	core_send(d, &m, fds, nfds);
 }
 
-static void refuse_fds(struct reeved *d, const struct pp_head *to, int error, const struct err *e)
+void nic_refuse_fds(struct reeved *d, uint32_t serial, int error, const struct err *e)
 {
-	struct pp_nic_fds m = { .head = { .type = PP_NIC_FDS, .serial = to->serial },
-				.error = -error };
+	struct pp_nic_fds m = { .head = { .type = PP_NIC_FDS, .serial = serial }, .error = -error };
 
 	str_copy(m.why, sizeof(m.why), e->text);
 	core_send(d, &m, NULL, 0);
@@ -199,31 +209,26 @@ static void on_map(struct reeved *d, const struct pp_nic_map *m)
 {
 	struct place p;
 	struct err e = { 0 };
-	int r = find_place(d, m->ifindex, m->owner, &p, &e), map;
+	int r = find_owner(d, m->ifindex, m->owner, &p, &e), map;
 
 	if (r < 0) {
-		refuse_fds(d, &m->head, r, &e);
+		nic_refuse_fds(d, m->head.serial, r, &e);
 		return;
 	}
 	map = owner_xskmap(p.f, p.o);
-	answer_fds(d, &m->head, &map, 1, 0);
+	nic_answer_fds(d, m->head.serial, &map, 1, 0);
 }
 
 static void on_xsk(struct reeved *d, const struct pp_nic_xsk *m)
 {
 	struct place p;
 	struct err e = { 0 };
-	struct xsk made;
-	int r = find_place(d, m->ifindex, m->owner, &p, &e);
+	int r = find_owner(d, m->ifindex, m->owner, &p, &e);
 
 	if (r == 0)
-		r = owner_make_xsk(p.f, p.o, m, &made, &e);
-	if (r < 0) {
-		refuse_fds(d, &m->head, r, &e);
-		return;
-	}
-	answer_fds(d, &m->head, (int[]){ made.sock, made.memory }, 2, made.bound);
-	xsk_close(&made);
+		r = xsk_begin(d, p.o, m, &e);
+	if (r < 0)
+		nic_refuse_fds(d, m->head.serial, r, &e);
 }
 
 /* Who has nothing there counted nothing. */
@@ -233,7 +238,7 @@ static void on_count(struct reeved *d, const struct pp_nic_count *m)
 				     .n = m->n };
 	struct place p;
 
-	if (find_place(d, m->ifindex, m->owner, &p, NULL) == 0)
+	if (find_owner(d, m->ifindex, m->owner, &p, NULL) == 0)
 		owner_count(p.f, p.o, m, &ret);
 	core_send(d, &ret, NULL, 0);
 }

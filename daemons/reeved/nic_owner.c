@@ -2,10 +2,13 @@
 /*
  * Owners: instances on an interface, each with its queues, ports and sockets.
  *
- * Single form: an owner has an XSKMAP and a port table of its own, and a queue
- * is its owner's by what stands under the queue's number in three maps. The
- * table is what makes the program look at a frame at all, so it is set last and
- * taken away first: no frame meets a queue that is half somebody else's.
+ * Single form: an owner has an XSKMAP and a port table of its own under a slot, and
+ * a queue is its owner's by the one number that says whose slot it is: no frame
+ * meets a queue that is half somebody else's. reeve-bpf makes both maps and puts
+ * them there; until they come the owner can do nothing, and when it ends meanwhile,
+ * its slot is in use until they come. What an owner leaves in its slot is for
+ * nobody; the lowest free slot is taken next, so no more is left than there were
+ * owners at once. See bpf/layout.h.
  *
  * Dispatcher form: ports and sockets are in maps that all owners share, and a
  * client may have got the map of sockets to write to. So everybody there is of
@@ -17,11 +20,12 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "bpf/layout.h"
 #include "mech/bpfmap.h"
 #include "reeved.h"
 
-enum { PORT_BYTES = NIC_PORTS / 8 };
+_Static_assert((int)LOADER_SLOTS == (int)REEVE_SLOTS, "each slot can be given out");
 
 static bool is_single(const struct iface *f)
 {
@@ -32,50 +36,74 @@ struct owner *owner_find(const struct iface *f, uint32_t number)
 {
 	struct owner *o = f->owners;
 
-	while (o && o->number != number)
+	while (o && (o->number != number || o->state == OWNER_DROPPED))
 		o = o->next;
 	return o;
 }
 
+int owner_xskmap(const struct iface *f, const struct owner *o)
+{
+	return is_single(f) ? o->xskmap : f->maps[LOADER_FD_XSKMAP];
+}
+
+/* --- slots --------------------------------------------------------------------- */
+
+/* There are as many as owners may be. */
+static uint32_t slot_take(struct iface *f)
+{
+	uint32_t word = 0, bit;
+
+	f->slots[0] |= 1; /* nobody's */
+	while (!~f->slots[word])
+		word++;
+	bit = (uint32_t)__builtin_ctzll(~f->slots[word]);
+	f->slots[word] |= UINT64_C(1) << bit;
+	return word * 64 + bit;
+}
+
+static void slot_free(struct iface *f, uint32_t slot)
+{
+	f->slots[slot / 64] &= ~(UINT64_C(1) << slot % 64);
+}
+
 /* --- owners -------------------------------------------------------------------- */
 
-static int check_room(const struct nics *n, const struct iface *f, const struct pp_nic_owner *m,
+static const char *tenant_of(const struct reeved *d, const struct pp_nic_owner *m)
+{
+	return d->conf.tenants[m->tenant].name;
+}
+
+static int check_room(const struct reeved *d, const struct iface *f, const struct pp_nic_owner *m,
 		      struct err *e)
 {
+	const struct nics *n = &d->nics;
+
 	if (owner_find(f, m->owner))
 		return fail(e, EEXIST, "owner %" PRIu32 " is on the interface already", m->owner);
 	if (n->owners >= IFACE_OWNERS_MAX)
 		return fail(e, ENOSPC, "%d owners are on the interfaces, no more fit",
 			    IFACE_OWNERS_MAX);
-	if (!is_single(f) && f->tenant != NO_TENANT && f->tenant != m->tenant)
+	if (!is_single(f) && f->tenant[0] && strcmp(f->tenant, tenant_of(d, m)) != 0)
 		return fail(e, EPERM,
 			    "interfaces that use the dispatcher serve one tenant at a time");
 	return 0;
 }
 
-int owner_begin(struct nics *n, struct iface *f, const struct pp_nic_owner *m, struct err *e)
+static struct owner *owner_new(struct reeved *d, struct iface *f, const struct pp_nic_owner *m)
 {
-	struct owner *o;
-	int r = check_room(n, f, m, e);
+	struct owner *o = calloc(1, sizeof(*o));
 
-	if (r < 0)
-		return r;
-	o = calloc(1, sizeof(*o));
 	if (!o)
-		return fail(e, ENOMEM, "out of memory");
-	*o = (struct owner){ .number = m->owner, .xskmap = -1, .table = -1 };
-	if (is_single(f))
-		o->xskmap = bpfmap_new_xskmap(o->number);
-	if (is_single(f) && o->xskmap < 0) {
-		r = fail(e, -o->xskmap, "can't make a map of sockets: %s", strerror(-o->xskmap));
-		free(o);
-		return r;
-	}
+		return NULL;
+	*o = (struct owner){
+		.iface = f, .number = m->owner, .serial = m->head.serial, .xskmap = -1, .table = -1
+	};
+	str_copy(o->tenant, sizeof(o->tenant), tenant_of(d, m));
+	str_copy(f->tenant, sizeof(f->tenant), o->tenant);
 	o->next = f->owners;
 	f->owners = o;
-	f->tenant = m->tenant;
-	n->owners++;
-	return 0;
+	d->nics.owners++;
+	return o;
 }
 
 static void take_out(struct iface *f, const struct owner *o)
@@ -87,22 +115,13 @@ static void take_out(struct iface *f, const struct owner *o)
 	*at = o->next;
 }
 
-static void drop_ports(struct iface *f, struct owner *o)
+static void owner_free(struct nics *n, struct owner *o)
 {
-	for (uint32_t port = 1; o->ports && port < NIC_PORTS; port++)
-		if (owner_has_port(o, (uint16_t)port))
-			owner_drop_port(f, o, (uint16_t)port);
-}
-
-void owner_end(struct nics *n, struct iface *f, struct owner *o)
-{
-	for (uint32_t queue = 0; queue < NIC_QUEUES_MAX; queue++)
-		if (f->queues[queue] == o)
-			owner_drop_queue(n, f, queue);
-	flows_end(f, o);
-	if (!is_single(f)) /* its own table goes as a whole */
-		drop_ports(f, o);
-	take_out(f, o);
+	if (o->iface) {
+		take_out(o->iface, o);
+		if (o->slot)
+			slot_free(o->iface, o->slot);
+	}
 	n->owners--;
 	cleanup_fd_p(&o->xskmap);
 	cleanup_fd_p(&o->table);
@@ -110,52 +129,112 @@ void owner_end(struct nics *n, struct iface *f, struct owner *o)
 	free(o);
 }
 
+/* Each owner is answered once. */
+static void answer(struct reeved *d, struct owner *o, int error, const char *why)
+{
+	struct err e = { 0 };
+
+	str_copy(e.text, sizeof(e.text), why);
+	nic_answer(d, o->serial, error, 0, &e);
+	o->serial = 0;
+}
+
+static void here(struct reeved *d, struct owner *o)
+{
+	o->state = OWNER_HERE;
+	answer(d, o, 0, "");
+}
+
+static void on_made(struct loader_run *run, const struct loader_answer *a, const int *fds)
+{
+	struct owner *o = watch_owner(run, struct owner, run);
+
+	if (!a->error) {
+		o->table = fds[LOADER_FD_OWN_TABLE];
+		o->xskmap = fds[LOADER_FD_OWN_XSKMAP];
+	}
+	if (!a->error && o->state == OWNER_MAKING) {
+		here(run->d, o);
+		return;
+	}
+	answer(run->d, o, -a->error, a->why);
+	owner_free(&run->d->nics, o);
+}
+
+static void make_maps(struct reeved *d, struct iface *f, struct owner *o)
+{
+	struct loader_request q = { .op = LOADER_OWNER, .owner = o->number };
+
+	o->slot = q.slot = slot_take(f);
+	loader_start(d, &o->run, &q, &f->maps[LOADER_FD_TABLES], on_made);
+}
+
+int owner_begin(struct reeved *d, struct iface *f, const struct pp_nic_owner *m, struct err *e)
+{
+	int r = check_room(d, f, m, e);
+	struct owner *o;
+
+	if (r < 0)
+		return r;
+	o = owner_new(d, f, m);
+	if (!o)
+		return fail(e, ENOMEM, "out of memory");
+	if (is_single(f))
+		make_maps(d, f, o);
+	else
+		here(d, o);
+	return 0;
+}
+
+void owner_end(struct reeved *d, struct owner *o)
+{
+	struct iface *f = o->iface;
+
+	if (o->state != OWNER_HERE) {
+		o->state = OWNER_DROPPED;
+		answer(d, o, -ECANCELED, "it ended before it was there");
+		return;
+	}
+	for (uint32_t queue = 0; queue < NIC_QUEUES_MAX; queue++)
+		if (f->queues[queue] == o)
+			owner_drop_queue(&d->nics, f, queue);
+	flows_end(f, o);
+	ports_end(f, o);
+	owner_free(&d->nics, o);
+}
+
+void owners_end(struct reeved *d, struct iface *f)
+{
+	struct owner *next;
+
+	for (struct owner *o = f->owners; o; o = next) {
+		next = o->next;
+		owner_end(d, o);
+	}
+	for (; f->owners; f->owners = f->owners->next)
+		f->owners->iface = NULL;
+}
+
+void owners_unask(struct iface *f)
+{
+	for (struct owner *o = f->owners; o; o = o->next)
+		o->serial = 0;
+}
+
 /* --- queues -------------------------------------------------------------------- */
 
-static int need_table(struct owner *o, struct err *e)
+static int name_owner(const struct iface *f, uint32_t queue, uint32_t slot)
 {
-	if (o->table >= 0)
-		return 0;
-	o->table = bpfmap_new_table(o->number);
-	return o->table < 0 ? fail(e, -o->table, "can't make a port table: %s", strerror(-o->table))
-			    : 0;
-}
-
-static void unlink_queue(const struct iface *f, uint32_t queue)
-{
-	const uint32_t nobody = 0;
-
-	bpfmap_del(f->maps[LOADER_FD_TABLES], &queue);
-	bpfmap_set(f->maps[LOADER_FD_OWNERS], &queue, &nobody);
-	bpfmap_del(f->maps[LOADER_FD_XSKMAPS], &queue);
-}
-
-static int link_queue(const struct iface *f, const struct owner *o, uint32_t queue)
-{
-	int r;
-
-	r = bpfmap_set(f->maps[LOADER_FD_XSKMAPS], &queue, &o->xskmap);
-	if (r == 0)
-		r = bpfmap_set(f->maps[LOADER_FD_OWNERS], &queue, &o->number);
-	if (r == 0)
-		r = bpfmap_set(f->maps[LOADER_FD_TABLES], &queue, &o->table);
-	if (r < 0)
-		unlink_queue(f, queue);
-	return r;
+	return is_single(f) ? bpfmap_set(f->maps[LOADER_FD_OWNERS], &queue, &slot) : 0;
 }
 
 int owner_take_queue(struct iface *f, struct owner *o, uint32_t queue, struct err *e)
 {
-	int r = 0;
+	int r;
 
 	if (f->queues[queue])
 		return fail(e, EBUSY, "queue %" PRIu32 " has an owner", queue);
-	if (is_single(f)) {
-		r = need_table(o, e);
-		if (r < 0)
-			return r;
-		r = link_queue(f, o, queue);
-	}
+	r = name_owner(f, queue, o->slot);
 	if (r < 0)
 		return fail(e, -r, "can't give queue %" PRIu32 " its owner: %s", queue,
 			    strerror(-r));
@@ -167,165 +246,7 @@ int owner_take_queue(struct iface *f, struct owner *o, uint32_t queue, struct er
 void owner_drop_queue(struct nics *n, struct iface *f, uint32_t queue)
 {
 	rules_leave_queue(n, f, queue);
-	if (is_single(f))
-		unlink_queue(f, queue);
+	name_owner(f, queue, 0);
 	bpfmap_del(owner_xskmap(f, f->queues[queue]), &queue);
 	f->queues[queue] = NULL;
-}
-
-/* --- ports --------------------------------------------------------------------- */
-
-bool owner_has_port(const struct owner *o, uint16_t port)
-{
-	return o->ports && o->ports[port / 8] >> port % 8 & 1;
-}
-
-static void note_port(struct owner *o, uint16_t port, bool on)
-{
-	uint8_t bit = (uint8_t)(1U << port % 8);
-
-	o->ports[port / 8] = (uint8_t)(on ? o->ports[port / 8] | bit : o->ports[port / 8] & ~bit);
-}
-
-/* The element as it is to be now; what it counted stays, unless it is a new use. */
-int owner_write_port(const struct owner *o, uint16_t port, bool fresh)
-{
-	struct reeve_port value = { 0 };
-	uint32_t key = port;
-	int r;
-
-	if (!owner_has_port(o, port))
-		return bpfmap_set(o->table, &key, &value);
-	r = fresh ? 0 : bpfmap_get(o->table, &key, &value);
-	if (r < 0)
-		return r;
-	value.packets = (value.packets & REEVE_PORT_COUNT) | REEVE_PORT_ON;
-	if (flows_on_port(o, port))
-		value.packets |= REEVE_PORT_FLOWS;
-	return bpfmap_set(o->table, &key, &value);
-}
-
-static int share_port(struct iface *f, uint16_t port)
-{
-	const struct reeve_count none = { 0 };
-	int r = 0;
-
-	if (!f->port_users)
-		f->port_users = calloc(NIC_PORTS, sizeof(*f->port_users));
-	if (!f->port_users)
-		return -ENOMEM;
-	if (!f->port_users[port])
-		r = bpfmap_set(f->maps[LOADER_FD_FILTER], &port, &none);
-	if (r == 0)
-		f->port_users[port]++;
-	return r;
-}
-
-static void unshare_port(struct iface *f, uint16_t port)
-{
-	if (--f->port_users[port] == 0)
-		bpfmap_del(f->maps[LOADER_FD_FILTER], &port);
-}
-
-static int need_ports(struct owner *o, struct err *e)
-{
-	if (!o->ports)
-		o->ports = calloc(1, PORT_BYTES);
-	return o->ports ? 0 : fail(e, ENOMEM, "out of memory");
-}
-
-int owner_add_port(struct iface *f, struct owner *o, uint16_t port, struct err *e)
-{
-	int r;
-
-	if (owner_has_port(o, port))
-		return fail(e, EEXIST, "port %u is on already", port);
-	r = need_ports(o, e);
-	if (r == 0 && is_single(f))
-		r = need_table(o, e);
-	if (r < 0)
-		return r;
-	note_port(o, port, true);
-	r = is_single(f) ? owner_write_port(o, port, true) : share_port(f, port);
-	if (r == 0)
-		return 0;
-	note_port(o, port, false);
-	return fail(e, -r, "can't set port %u: %s", port, strerror(-r));
-}
-
-void owner_drop_port(struct iface *f, struct owner *o, uint16_t port)
-{
-	note_port(o, port, false);
-	if (is_single(f))
-		owner_write_port(o, port, false);
-	else
-		unshare_port(f, port);
-}
-
-static void count_port(const struct iface *f, const struct owner *o, uint16_t port,
-		       struct pp_count *ret)
-{
-	struct reeve_port own = { 0 };
-	struct reeve_count shared = { 0 };
-	uint32_t key = port;
-
-	if (!owner_has_port(o, port))
-		return;
-	if (is_single(f) && bpfmap_get(o->table, &key, &own) == 0)
-		*ret = (struct pp_count){ own.packets & REEVE_PORT_COUNT, own.bytes };
-	if (!is_single(f) && bpfmap_get(f->maps[LOADER_FD_FILTER], &port, &shared) == 0)
-		*ret = (struct pp_count){ shared.packets, shared.bytes };
-}
-
-void owner_count(const struct iface *f, const struct owner *o, const struct pp_nic_count *m,
-		 struct pp_nic_counts *ret)
-{
-	for (uint32_t i = 0; i < m->n; i++)
-		count_port(f, o, m->ports[i], &ret->counts[i]);
-}
-
-/* --- sockets ------------------------------------------------------------------- */
-
-int owner_xskmap(const struct iface *f, const struct owner *o)
-{
-	return is_single(f) ? o->xskmap : f->maps[LOADER_FD_XSKMAP];
-}
-
-void xsk_close(struct xsk *x)
-{
-	cleanup_fd_p(&x->sock);
-	cleanup_fd_p(&x->memory);
-}
-
-int owner_make_xsk(const struct iface *f, const struct owner *o, const struct pp_nic_xsk *m,
-		   struct xsk *ret, struct err *e)
-{
-	struct xsk_want want = { .ifindex = f->ifindex,
-				 .queue = m->queue,
-				 .frames = m->frames,
-				 .frame_size = m->frame_size,
-				 .rx = m->rx,
-				 .tx = m->tx,
-				 .fill = m->fill,
-				 .comp = m->comp };
-	char name[NIC_NAME_MAX];
-	struct xsk made;
-	int r;
-
-	if (f->queues[m->queue] != o)
-		return fail(e, EPERM, "queue %" PRIu32 " is not this owner's", m->queue);
-	r = iface_name(f->ifindex, name, e);
-	if (r < 0)
-		return r;
-	want.ifname = name;
-	r = xsk_make(&want, &made, e);
-	if (r < 0)
-		return r;
-	r = bpfmap_set(owner_xskmap(f, o), &m->queue, &made.sock);
-	if (r < 0) {
-		xsk_close(&made);
-		return fail(e, -r, "can't put the socket into its map: %s", strerror(-r));
-	}
-	*ret = made;
-	return 0;
 }

@@ -123,6 +123,7 @@ struct child_as {
 	uint64_t keep_caps; /* a bit for each capability that root keeps there */
 	int in, out, err;   /* become 0, 1, 2 */
 	int extra;	    /* becomes 3; -1: none */
+	bool one_shot;	    /* it does one thing, which may fail */
 };
 pid_t child_start(const struct child_as *how, int *ret_pidfd, struct err *e);
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "privproto/nic.h"
+
 int loader_pin_path(uint32_t ifindex, char ret[static LOADER_PATH_MAX])
 {
 	struct stat st;
@@ -27,21 +29,52 @@ static bool attach_sound(const struct loader_request *q)
 	       q->mode < NIC_WANT_MODE_MAX && q->channels <= NIC_QUEUES_MAX;
 }
 
+static bool detach_sound(const struct loader_request *q)
+{
+	return ifindex_sound(q->ifindex) && q->channels <= NIC_QUEUES_MAX;
+}
+
+static bool owner_sound(const struct loader_request *q)
+{
+	return q->slot && q->slot < LOADER_SLOTS && q->owner && q->owner <= PP_OWNERS_MAX;
+}
+
+/* Of the sizes only how many bytes they may make: mech/xsk.h has the last word on them. */
+static bool xsk_sound(const struct loader_request *q)
+{
+	const struct loader_xsk *x = &q->xsk;
+
+	return ifindex_sound(q->ifindex) && x->queue < NIC_QUEUES_MAX &&
+	       memchr(x->name, '\0', sizeof(x->name)) && nic_name_sound(x->name) &&
+	       x->frames <= PP_XSK_FRAMES_MAX && x->frame_size <= LOADER_FRAME_SIZE_MAX &&
+	       x->rx <= PP_XSK_RING_MAX && x->tx <= PP_XSK_RING_MAX && x->fill <= PP_XSK_RING_MAX &&
+	       x->comp <= PP_XSK_RING_MAX;
+}
+
 static bool request_sound(const struct loader_request *q)
 {
 	switch (q->op) {
 	case LOADER_ATTACH:
 		return attach_sound(q);
 	case LOADER_DETACH:
-		return ifindex_sound(q->ifindex) && q->channels <= NIC_QUEUES_MAX;
+		return detach_sound(q);
 	case LOADER_PROBE:
 		return true;
+	case LOADER_OWNER:
+		return owner_sound(q);
+	case LOADER_XSK:
+		return xsk_sound(q);
 	default:
 		return false;
 	}
 }
 
-int loader_check_request(const void *msg, size_t len)
+unsigned loader_request_fds(uint32_t op)
+{
+	return op == LOADER_OWNER ? LOADER_FD_XSKMAPS + 1 : 0;
+}
+
+int loader_check_request(const void *msg, size_t len, unsigned nfds)
 {
 	struct loader_request q;
 
@@ -50,17 +83,21 @@ int loader_check_request(const void *msg, size_t len)
 	memcpy(&q, msg, sizeof(q));
 	if (q.magic != LOADER_MAGIC || q.version != LOADER_VERSION)
 		return -EBADMSG;
-	return request_sound(&q) ? 0 : -EBADMSG;
+	return request_sound(&q) && nfds == loader_request_fds(q.op) ? 0 : -EBADMSG;
 }
 
-/* Which descriptors come depends on the form: a failure and a detachment have neither. */
-static unsigned fds_of(uint32_t form)
+/* What was attached has a form; nothing else has. */
+static unsigned fds_of(const struct loader_answer *a)
 {
-	switch (form) {
-	case NIC_FORM_SINGLE:
-		return LOADER_FD_FLOWS + 1;
-	case NIC_FORM_DISPATCHER:
-		return LOADER_FD_XSKMAP + 1;
+	if (a->error)
+		return 0;
+	switch (a->op) {
+	case LOADER_ATTACH:
+		return a->form == NIC_FORM_SINGLE ? LOADER_FD_FLOWS + 1 : LOADER_FD_XSKMAP + 1;
+	case LOADER_OWNER:
+		return LOADER_FD_OWN_XSKMAP + 1;
+	case LOADER_XSK:
+		return LOADER_FD_MEMORY + 1;
 	default:
 		return 0;
 	}
@@ -68,15 +105,20 @@ static unsigned fds_of(uint32_t form)
 
 static bool answer_sound(const struct loader_answer *a)
 {
+	bool attached = a->op == LOADER_ATTACH && !a->error;
+
+	if (!a->op || a->op >= LOADER_OP_MAX)
+		return false;
 	if (a->error < 0 || a->form >= NIC_FORM_MAX || a->mode >= NIC_MODE_MAX)
 		return false;
 	if (!memchr(a->why, '\0', sizeof(a->why)))
 		return false;
-	if (a->error && (a->form != NIC_FORM_NONE || !a->why[0]))
+	if (a->error && !a->why[0])
 		return false;
-	if ((a->form == NIC_FORM_NONE) != (a->mode == NIC_MODE_NONE))
+	if ((a->form != NIC_FORM_NONE) != attached || (a->mode != NIC_MODE_NONE) != attached)
 		return false;
-	return a->nfds == fds_of(a->form) && a->channels_were <= NIC_QUEUES_MAX;
+	return a->nfds == fds_of(a) && a->channels_were <= NIC_QUEUES_MAX &&
+	       (a->op != LOADER_XSK || a->value <= 1);
 }
 
 int loader_check_answer(const void *msg, size_t len, unsigned nfds)

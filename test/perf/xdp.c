@@ -201,8 +201,8 @@ static int single_program(const char *program, int xsk)
 	single_ports(table, REEVE_PORT_ON, PORT, MANY);
 	single_ports(table, REEVE_PORT_ON | REEVE_PORT_FLOWS, PORT + MANY, 1);
 	set(fds[LOADER_FD_FLOWS], &flow, &queue);
-	set(fds[LOADER_FD_TABLES], &queue, &table);
-	set(fds[LOADER_FD_XSKMAPS], &queue, &xskmap);
+	set(fds[LOADER_FD_TABLES], &owner, &table);
+	set(fds[LOADER_FD_XSKMAPS], &owner, &xskmap);
 	set(fds[LOADER_FD_OWNERS], &queue, &owner);
 	return bpf_prog_get_fd_by_id(a.prog_id);
 }

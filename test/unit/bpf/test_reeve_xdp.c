@@ -15,7 +15,7 @@
 #include "bpf/layout.h"
 #include "reeve_xdp.skel.h"
 
-enum { QUEUES = 4, OWNER = 7, OTHER = 99999, UMEM = 4 * 4096 };
+enum { QUEUES = 4, OWNER = 7, OTHER = REEVE_SLOTS - 1, UMEM = 4 * 4096 };
 
 struct owner {
 	int table, xskmap;
@@ -108,11 +108,23 @@ static struct reeve_port port_get(const struct owner *o, uint32_t port)
 	return value;
 }
 
-static void queue_give(const struct owner *o, uint32_t queue, uint32_t number)
+static struct owner owner_new(void)
 {
-	set(bpf_map__fd(skel->maps.tables), queue, (uint32_t)o->table);
-	set(bpf_map__fd(skel->maps.xskmaps), queue, (uint32_t)o->xskmap);
-	set(bpf_map__fd(skel->maps.owners), queue, number);
+	return (struct owner){
+		.table = map(BPF_MAP_TYPE_ARRAY, sizeof(struct reeve_port), REEVE_PORTS),
+		.xskmap = map(BPF_MAP_TYPE_XSKMAP, sizeof(uint32_t), REEVE_QUEUES),
+	};
+}
+
+static void slot_give(const struct owner *o, uint32_t slot)
+{
+	set(bpf_map__fd(skel->maps.tables), slot, (uint32_t)o->table);
+	set(bpf_map__fd(skel->maps.xskmaps), slot, (uint32_t)o->xskmap);
+}
+
+static void queue_give(uint32_t slot, uint32_t queue)
+{
+	set(bpf_map__fd(skel->maps.owners), queue, slot);
 }
 
 /* A socket of one queue of the interface; of none, and of queue 0 then, where `bound` is not. */
@@ -141,13 +153,13 @@ static int begin(void **state)
 	(void)state;
 	if (!skel)
 		return 0;
-	owner.table = map(BPF_MAP_TYPE_ARRAY, sizeof(struct reeve_port), REEVE_PORTS);
-	other.table = map(BPF_MAP_TYPE_ARRAY, sizeof(struct reeve_port), REEVE_PORTS);
-	owner.xskmap = map(BPF_MAP_TYPE_XSKMAP, sizeof(uint32_t), REEVE_QUEUES);
-	other.xskmap = map(BPF_MAP_TYPE_XSKMAP, sizeof(uint32_t), REEVE_QUEUES);
-	queue_give(&owner, 0, OWNER);
-	queue_give(&owner, 1, OWNER);
-	queue_give(&other, 2, OTHER);
+	owner = owner_new();
+	other = owner_new();
+	slot_give(&owner, OWNER);
+	slot_give(&other, OTHER);
+	queue_give(OWNER, 0);
+	queue_give(OWNER, 1);
+	queue_give(OTHER, 2);
 	port_set(&owner, FRAME_PORT, REEVE_PORT_ON);
 	port_set(&other, FRAME_PORT, REEVE_PORT_ON);
 	return 0;
@@ -158,11 +170,8 @@ static int end(void **state)
 	(void)state;
 	if (!skel)
 		return 0;
-	for (uint32_t queue = 0; queue < 3; queue++) {
-		del(bpf_map__fd(skel->maps.tables), queue);
-		del(bpf_map__fd(skel->maps.xskmaps), queue);
-		set(bpf_map__fd(skel->maps.owners), queue, 0);
-	}
+	for (uint32_t queue = 0; queue < QUEUES; queue++)
+		queue_give(0, queue);
 	close(owner.table);
 	close(other.table);
 	close(owner.xskmap);
@@ -229,22 +238,56 @@ static void test_queues(void **state)
 	assert_int_equal(on_queue(1, (struct shape){ 0 }), XDP_REDIRECT);
 	assert_int_equal(on_queue(2, (struct shape){ 0 }), XDP_REDIRECT);
 	assert_int_equal(on_queue(3, (struct shape){ 0 }), XDP_PASS);
-	/* An empty slot. */
+	/* An empty place. */
 	del(owner.xskmap, 1);
 	assert_int_equal(on_queue(1, (struct shape){ 0 }), XDP_PASS);
 	/* A port of the other's queues only. */
 	port_set(&owner, FRAME_PORT, 0);
 	assert_int_equal(on_queue(0, (struct shape){ 0 }), XDP_PASS);
 	assert_int_equal(on_queue(2, (struct shape){ 0 }), XDP_REDIRECT);
-	/* A queue given back, from either end. */
-	del(bpf_map__fd(skel->maps.xskmaps), 2);
+	/* A queue given back, to somebody else, and to one whose slot is empty or not there. */
+	queue_give(0, 2);
 	assert_int_equal(on_queue(2, (struct shape){ 0 }), XDP_PASS);
-	queue_give(&other, 2, OTHER);
-	del(bpf_map__fd(skel->maps.tables), 2);
-	assert_int_equal(on_queue(2, (struct shape){ 0 }), XDP_PASS);
-	queue_give(&other, 2, OTHER);
+	queue_give(OTHER, 1);
+	assert_int_equal(on_queue(1, (struct shape){ 0 }), XDP_REDIRECT);
+	queue_give(OTHER - 1, 1);
+	assert_int_equal(on_queue(1, (struct shape){ 0 }), XDP_PASS);
+	queue_give(REEVE_SLOTS, 1);
+	assert_int_equal(on_queue(1, (struct shape){ 0 }), XDP_PASS);
 	for (uint32_t queue = 0; queue < QUEUES; queue++)
 		close(socks[queue]);
+}
+
+/* The last user's ports and sockets are the next one's in nothing, at any step of the change. */
+static void test_slots(void **state)
+{
+	struct owner next;
+	int of0, of1;
+
+	(void)state;
+	need_root();
+	next = owner_new();
+	of0 = xsk(true, 0);
+	of1 = xsk(true, 1);
+	set(owner.xskmap, 0, (uint32_t)of0);
+	assert_int_equal(on_queue(0, (struct shape){ 0 }), XDP_REDIRECT);
+	queue_give(0, 0);
+	assert_int_equal(on_queue(0, (struct shape){ 0 }), XDP_PASS);
+	set(bpf_map__fd(skel->maps.tables), OWNER, (uint32_t)next.table);
+	assert_int_equal(on_queue(1, (struct shape){ 0 }), XDP_PASS);
+	set(bpf_map__fd(skel->maps.xskmaps), OWNER, (uint32_t)next.xskmap);
+	queue_give(OWNER, 0);
+	port_set(&next, FRAME_PORT, REEVE_PORT_ON);
+	assert_int_equal(on_queue(0, (struct shape){ 0 }), XDP_PASS);
+	/* Who had the slot may have its map still: what is put there is for nobody. */
+	set(owner.xskmap, 1, (uint32_t)of1);
+	assert_int_equal(on_queue(1, (struct shape){ 0 }), XDP_PASS);
+	set(next.xskmap, 0, (uint32_t)of0);
+	assert_int_equal(on_queue(0, (struct shape){ 0 }), XDP_REDIRECT);
+	close(of0);
+	close(of1);
+	close(next.table);
+	close(next.xskmap);
 }
 
 static void test_counts(void **state)
@@ -299,9 +342,9 @@ static struct reeve_flow_key flow_key(bool ipv6, uint8_t src, uint16_t src_port,
 	return key;
 }
 
-static void flow_set(const struct reeve_flow_key *key, uint32_t slot)
+static void flow_set(const struct reeve_flow_key *key, uint32_t place)
 {
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skel->maps.flows), key, &slot, BPF_ANY),
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skel->maps.flows), key, &place, BPF_ANY),
 			 0);
 }
 
@@ -390,10 +433,10 @@ static void test_flow_counts(void **state)
 }
 
 /*
- * The flow's slot counts when its socket is of the receive queue, else that
- * queue's own slot. One of the two is empty, so the answer tells which it was.
+ * The flow's place counts when its socket is of the receive queue, else that
+ * queue's own place. One of the two is empty, so the answer tells which it was.
  */
-static void test_flow_slot(void **state)
+static void test_flow_place(void **state)
 {
 	struct reeve_flow_key key = flow_key(false, 0, 0, 0);
 	int of0, of1;
@@ -415,7 +458,7 @@ static void test_flow_slot(void **state)
 	del(owner.xskmap, 9);
 	assert_int_equal(on_queue(0, (struct shape){ 0 }), XDP_REDIRECT);
 	assert_int_equal(on_queue(1, (struct shape){ 0 }), XDP_PASS);
-	/* A slot beyond the map. */
+	/* A place beyond the map. */
 	flow_set(&key, REEVE_QUEUES);
 	assert_int_equal(on_queue(0, (struct shape){ 0 }), XDP_REDIRECT);
 	assert_int_equal(on_queue(1, (struct shape){ 0 }), XDP_PASS);
@@ -430,10 +473,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_matrix, begin, end),
 		cmocka_unit_test_setup_teardown(test_ports, begin, end),
 		cmocka_unit_test_setup_teardown(test_queues, begin, end),
+		cmocka_unit_test_setup_teardown(test_slots, begin, end),
 		cmocka_unit_test_setup_teardown(test_counts, begin, end),
 		cmocka_unit_test_setup_teardown(test_flows, begin, end),
 		cmocka_unit_test_setup_teardown(test_flow_counts, begin, end),
-		cmocka_unit_test_setup_teardown(test_flow_slot, begin, end),
+		cmocka_unit_test_setup_teardown(test_flow_place, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

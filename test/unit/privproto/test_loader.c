@@ -8,21 +8,29 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "privproto/nic.h"
+
 #include <cmocka.h>
 
 static struct loader_request request(uint32_t op)
 {
-	return (struct loader_request){ .magic = LOADER_MAGIC,
-					.version = LOADER_VERSION,
-					.op = op,
-					.ifindex = 2,
-					.form = NIC_WANT_SINGLE };
+	return (struct loader_request){
+		.magic = LOADER_MAGIC,
+		.version = LOADER_VERSION,
+		.op = op,
+		.ifindex = 2,
+		.form = NIC_WANT_SINGLE,
+		.slot = 1,
+		.owner = 1,
+		.xsk = { .name = "ens1", .frames = 64, .frame_size = 2048, .rx = 64, .fill = 64 },
+	};
 }
 
 static struct loader_answer answer(enum nic_form form)
 {
 	return (struct loader_answer){ .magic = LOADER_MAGIC,
 				       .version = LOADER_VERSION,
+				       .op = LOADER_ATTACH,
 				       .form = form,
 				       .mode = NIC_MODE_NATIVE,
 				       .nfds = form == NIC_FORM_SINGLE ? 4 : 2 };
@@ -30,7 +38,7 @@ static struct loader_answer answer(enum nic_form form)
 
 static int check(const struct loader_request *q)
 {
-	return loader_check_request(q, sizeof(*q));
+	return loader_check_request(q, sizeof(*q), loader_request_fds(q->op));
 }
 
 static int check_answer(const struct loader_answer *a)
@@ -49,19 +57,24 @@ static int check_answer(const struct loader_answer *a)
 static void test_requests(void **state)
 {
 	struct loader_request q;
+	unsigned nfds;
 
 	(void)state;
 	for (uint32_t op = LOADER_ATTACH; op < LOADER_OP_MAX; op++) {
 		q = request(op);
 		assert_int_equal(check(&q), 0);
-		assert_int_equal(loader_check_request(&q, sizeof(q) - 1), -EBADMSG);
-		assert_int_equal(loader_check_request(&q, sizeof(q) + 1), -EBADMSG);
+		nfds = loader_request_fds(op);
+		assert_int_equal(nfds, op == LOADER_OWNER ? 2 : 0);
+		assert_int_equal(loader_check_request(&q, sizeof(q) - 1, nfds), -EBADMSG);
+		assert_int_equal(loader_check_request(&q, sizeof(q) + 1, nfds), -EBADMSG);
+		assert_int_equal(loader_check_request(&q, sizeof(q), nfds + 1), -EBADMSG);
+		assert_int_equal(loader_check_request(&q, sizeof(q), nfds - 1), -EBADMSG);
 		REFUSED(q, check, magic, LOADER_MAGIC + 1);
 		REFUSED(q, check, version, LOADER_VERSION + 1);
 		REFUSED(q, check, op, 0);
 		REFUSED(q, check, op, LOADER_OP_MAX);
 	}
-	assert_int_equal(loader_check_request(NULL, 0), -EBADMSG);
+	assert_int_equal(loader_check_request(NULL, 0, 0), -EBADMSG);
 }
 
 static void test_attach_members(void **state)
@@ -89,6 +102,40 @@ static void test_attach_members(void **state)
 	assert_int_equal(check(&q), 0);
 }
 
+static void test_owner_members(void **state)
+{
+	struct loader_request q = request(LOADER_OWNER);
+
+	(void)state;
+	REFUSED(q, check, slot, 0);
+	REFUSED(q, check, slot, LOADER_SLOTS);
+	REFUSED(q, check, owner, 0);
+	REFUSED(q, check, owner, PP_OWNERS_MAX + 1);
+	q.slot = LOADER_SLOTS - 1;
+	q.owner = PP_OWNERS_MAX;
+	q.ifindex = 0;
+	assert_int_equal(check(&q), 0);
+}
+
+static void test_xsk_members(void **state)
+{
+	struct loader_request q = request(LOADER_XSK);
+
+	(void)state;
+	REFUSED(q, check, ifindex, 0);
+	REFUSED(q, check, xsk.queue, NIC_QUEUES_MAX);
+	REFUSED(q, check, xsk.frames, PP_XSK_FRAMES_MAX + 1);
+	REFUSED(q, check, xsk.frame_size, LOADER_FRAME_SIZE_MAX + 1);
+	REFUSED(q, check, xsk.rx, PP_XSK_RING_MAX + 1);
+	REFUSED(q, check, xsk.tx, PP_XSK_RING_MAX + 1);
+	REFUSED(q, check, xsk.fill, PP_XSK_RING_MAX + 1);
+	REFUSED(q, check, xsk.comp, PP_XSK_RING_MAX + 1);
+	REFUSED(q, check, xsk.name[0], '\0');
+	REFUSED(q, check, xsk.name[1], '/');
+	memset(q.xsk.name, 'e', sizeof(q.xsk.name));
+	assert_int_equal(check(&q), -EBADMSG);
+}
+
 static void test_answers(void **state)
 {
 	struct loader_answer a;
@@ -101,6 +148,10 @@ static void test_answers(void **state)
 		assert_int_equal(loader_check_answer(&a, sizeof(a), a.nfds - 1), -EBADMSG);
 		REFUSED(a, check_answer, magic, 0);
 		REFUSED(a, check_answer, version, 0);
+		REFUSED(a, check_answer, op, 0);
+		REFUSED(a, check_answer, op, LOADER_OP_MAX);
+		REFUSED(a, check_answer, op, LOADER_DETACH);
+		REFUSED(a, check_answer, op, LOADER_OWNER);
 		REFUSED(a, check_answer, nfds, a.nfds - 1);
 		REFUSED(a, check_answer, form, NIC_FORM_MAX);
 		REFUSED(a, check_answer, form, NIC_FORM_NONE);
@@ -113,20 +164,50 @@ static void test_answers(void **state)
 	}
 }
 
+/* Nothing is attached: two descriptors and no form. */
+static void test_made(void **state)
+{
+	struct loader_answer a = {
+		.magic = LOADER_MAGIC, .version = LOADER_VERSION, .op = LOADER_OWNER, .nfds = 2
+	};
+
+	(void)state;
+	for (; a.op <= LOADER_XSK; a.op++) {
+		assert_int_equal(check_answer(&a), 0);
+		assert_int_equal(loader_check_answer(&a, sizeof(a), 1), -EBADMSG);
+		REFUSED(a, check_answer, nfds, 0);
+		REFUSED(a, check_answer, nfds, 1);
+		REFUSED(a, check_answer, nfds, 3);
+		REFUSED(a, check_answer, form, NIC_FORM_SINGLE);
+		REFUSED(a, check_answer, mode, NIC_MODE_NATIVE);
+		REFUSED(a, check_answer, op, LOADER_DETACH);
+		REFUSED(a, check_answer, error, EBUSY);
+	}
+	a.op = LOADER_XSK;
+	a.value = 1;
+	assert_int_equal(check_answer(&a), 0);
+	REFUSED(a, check_answer, value, 2);
+}
+
 static void test_failures(void **state)
 {
 	struct loader_answer a = { .magic = LOADER_MAGIC,
 				   .version = LOADER_VERSION,
+				   .op = LOADER_ATTACH,
 				   .error = EBUSY,
 				   .why = "somebody is there" };
 
 	(void)state;
-	assert_int_equal(check_answer(&a), 0);
-	assert_int_equal(loader_check_answer(&a, sizeof(a), 1), -EBADMSG);
-	REFUSED(a, check_answer, error, -EBUSY);
-	REFUSED(a, check_answer, why[0], '\0');
-	/* Of a DETACH or a PROBE. */
+	for (a.op = LOADER_ATTACH; a.op < LOADER_OP_MAX; a.op++) {
+		assert_int_equal(check_answer(&a), 0);
+		assert_int_equal(loader_check_answer(&a, sizeof(a), 1), -EBADMSG);
+		REFUSED(a, check_answer, error, -EBUSY);
+		REFUSED(a, check_answer, why[0], '\0');
+	}
+	a.op = LOADER_DETACH;
 	a.error = 0;
+	assert_int_equal(check_answer(&a), 0);
+	a.op = LOADER_PROBE;
 	a.value = UINT32_MAX;
 	assert_int_equal(check_answer(&a), 0);
 }
@@ -147,9 +228,10 @@ static void test_path(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_requests), cmocka_unit_test(test_attach_members),
-		cmocka_unit_test(test_answers),	 cmocka_unit_test(test_failures),
-		cmocka_unit_test(test_path),
+		cmocka_unit_test(test_requests),      cmocka_unit_test(test_attach_members),
+		cmocka_unit_test(test_owner_members), cmocka_unit_test(test_xsk_members),
+		cmocka_unit_test(test_answers),	      cmocka_unit_test(test_made),
+		cmocka_unit_test(test_failures),      cmocka_unit_test(test_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -206,18 +206,19 @@ static inline int take_listener(int handover)
 	return listener;
 }
 
-/* Until the program ends: older kernels do not tell so by the listener. */
-static inline void judge_all(pid_t pid, int handover, verdict *judge, void *arg)
+/* Until the program answers or ends: older kernels do not tell so by the listener. */
+static inline void judge_all(pid_t pid, int request, int handover, verdict *judge, void *arg)
 {
 	struct pollfd p[] = {
 		{ .fd = take_listener(handover), .events = POLLIN },
 		{ .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN },
+		{ .fd = request, .events = POLLIN },
 	};
 
-	while (poll(p, 2, -1) > 0) {
+	while (poll(p, 3, -1) > 0) {
 		if (p[0].revents & POLLIN)
 			judge_one(p[0].fd, judge, arg);
-		else if (p[1].revents)
+		else if (p[1].revents || p[2].revents)
 			break;
 	}
 	close(p[0].fd);
@@ -236,8 +237,11 @@ static inline void read_reply(int sock, struct reply *r)
 		assert_int_equal(loader_check_answer(&r->a, (size_t)n, r->nfds), 0);
 }
 
-static inline struct reply send_request(const void *msg, size_t len, verdict *judge, void *arg)
+/* With descriptors: as many as such a request comes with. */
+static inline struct reply send_request_fds(const void *msg, size_t len, const int *fds,
+					    verdict *judge, void *arg)
 {
+	const struct loader_request *q = msg;
 	struct reply r = { .status = -1 };
 	int request[2], handover[2];
 	pid_t pid;
@@ -249,14 +253,22 @@ static inline struct reply send_request(const void *msg, size_t len, verdict *ju
 		program_exec(request[1], judge ? handover[1] : -1);
 	close(request[1]);
 	close(handover[1]);
-	assert_int_equal(fd_send(request[0], msg, len, NULL, 0), len);
+	assert_int_equal(fd_send(request[0], msg, len, fds, fds ? loader_request_fds(q->op) : 0),
+			 len);
 	if (judge)
-		judge_all(pid, handover[0], judge, arg);
+		judge_all(pid, request[0], handover[0], judge, arg);
 	read_reply(request[0], &r);
+	if (r.answered)
+		assert_int_equal(r.a.op, q->op);
 	close(request[0]);
 	close(handover[0]);
 	assert_int_equal(waitpid(pid, &r.status, 0), pid);
 	return r;
+}
+
+static inline struct reply send_request(const void *msg, size_t len, verdict *judge, void *arg)
+{
+	return send_request_fds(msg, len, NULL, judge, arg);
 }
 
 static inline void reply_close(struct reply *r)

@@ -438,6 +438,186 @@ static void test_channels_undone(void **state)
 	mtl_dp_filter__destroy(skel);
 }
 
+/* --- owners -------------------------------------------------------------------------- */
+
+static struct loader_request owner_request(uint32_t slot)
+{
+	return (struct loader_request){ .magic = LOADER_MAGIC,
+					.version = LOADER_VERSION,
+					.op = LOADER_OWNER,
+					.slot = slot,
+					.owner = 12 };
+}
+
+static struct reply owner_under(const struct reply *attached, uint32_t slot, verdict *judge,
+				void *arg)
+{
+	struct loader_request q = owner_request(slot);
+
+	return send_request_fds(&q, sizeof(q), attached->fds, judge, arg);
+}
+
+static uint32_t map_id(int fd)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &len), 0);
+	return info.id;
+}
+
+/* The number of the map under a slot; 0: none. */
+static uint32_t id_under(const struct reply *attached, unsigned map, uint32_t slot)
+{
+	uint32_t id = 0;
+
+	bpf_map_lookup_elem(attached->fds[map], &slot, &id);
+	return id;
+}
+
+static void assert_under(const struct reply *attached, uint32_t slot, const struct reply *owner)
+{
+	assert_int_equal(owner->a.error, 0);
+	assert_int_equal(owner->nfds, 2);
+	assert_map(owner->fds[LOADER_FD_OWN_TABLE], "ports_12");
+	assert_map(owner->fds[LOADER_FD_OWN_XSKMAP], "xsks_12");
+	assert_int_equal(id_under(attached, LOADER_FD_TABLES, slot),
+			 map_id(owner->fds[LOADER_FD_OWN_TABLE]));
+	assert_int_equal(id_under(attached, LOADER_FD_XSKMAPS, slot),
+			 map_id(owner->fds[LOADER_FD_OWN_XSKMAP]));
+}
+
+static void test_owners(void **state)
+{
+	struct reply attached, first, second;
+	uint32_t stale;
+
+	(void)state;
+	begin();
+	attached = ask(single("va"));
+	assert_int_equal(attached.a.error, 0);
+	first = owner_under(&attached, 1, NULL, NULL);
+	assert_under(&attached, 1, &first);
+	second = owner_under(&attached, LOADER_SLOTS - 1, NULL, NULL);
+	assert_under(&attached, LOADER_SLOTS - 1, &second);
+	assert_under(&attached, 1, &first);
+	reply_close(&second);
+	/* The slot's next user gets nothing of the one before. */
+	stale = id_under(&attached, LOADER_FD_XSKMAPS, 1);
+	second = owner_under(&attached, 1, NULL, NULL);
+	assert_under(&attached, 1, &second);
+	assert_int_not_equal(id_under(&attached, LOADER_FD_XSKMAPS, 1), stale);
+	assert_int_equal(map_id(first.fds[LOADER_FD_OWN_XSKMAP]), stale);
+	reply_close(&first);
+	reply_close(&second);
+	reply_close(&attached);
+	detach_ok(index_of("va"), 0);
+}
+
+/* Whatever it fails at, the next one finds no hindrance. */
+static void test_owner_fails(void **state)
+{
+	struct reply attached, r;
+	struct nth n = { 0 };
+	unsigned refused = 0;
+
+	(void)state;
+	begin();
+	attached = ask(single("va"));
+	while (nth_next(&n, 1)) {
+		r = owner_under(&attached, 5, fail_nth, &n);
+		assert_true(r.answered);
+		if (r.a.error) {
+			assert_int_equal(r.a.error, ENOMEM);
+			assert_non_null(strstr(r.a.why, "can't"));
+			refused++;
+		}
+		reply_close(&r);
+		r = owner_under(&attached, 5, NULL, NULL);
+		assert_under(&attached, 5, &r);
+		reply_close(&r);
+	}
+	assert_int_equal(refused, 4);
+	reply_close(&attached);
+	detach_ok(index_of("va"), 0);
+}
+
+/* --- sockets -------------------------------------------------------------------------- */
+
+static struct loader_request xsk_request(const char *ifname, uint32_t queue)
+{
+	struct loader_request q = { .magic = LOADER_MAGIC,
+				    .version = LOADER_VERSION,
+				    .op = LOADER_XSK,
+				    .ifindex = index_of("va"),
+				    .xsk = { .queue = queue,
+					     .frames = 64,
+					     .frame_size = 2048,
+					     .rx = 64,
+					     .tx = 64,
+					     .fill = 64,
+					     .comp = 64 } };
+
+	snprintf(q.xsk.name, sizeof(q.xsk.name), "%s", ifname);
+	return q;
+}
+
+static void test_socket(void **state)
+{
+	struct loader_request q;
+	struct stat memory;
+	int domain = 0;
+	socklen_t len = sizeof(domain);
+	struct reply r;
+
+	(void)state;
+	begin();
+	q = xsk_request("va", 1);
+	r = ask(q);
+	assert_string_equal(r.a.why, "");
+	assert_int_equal(r.a.error, 0);
+	assert_int_equal(r.nfds, 2);
+	assert_int_equal(getsockopt(r.fds[LOADER_FD_SOCK], SOL_SOCKET, SO_DOMAIN, &domain, &len),
+			 0);
+	assert_int_equal(domain, AF_XDP);
+	assert_int_equal(fstat(r.fds[LOADER_FD_MEMORY], &memory), 0);
+	assert_int_equal(memory.st_size, 64 * 2048);
+	if (r.a.value)
+		attach_fails(q, EBUSY, "queue 1 of va has an AF_XDP socket already");
+	reply_close(&r);
+	attach_fails(xsk_request("vb", 1), ENODEV, "vb");
+	q.xsk.frames = 63;
+	attach_fails(q, EINVAL, "the number of frames is a power of two");
+}
+
+/* It keeps what it made until whoever asked hangs up. */
+static void test_socket_is_kept(void **state)
+{
+	struct reply r = { 0 };
+	struct loader_request q;
+	int pair[2];
+	pid_t pid;
+
+	(void)state;
+	begin();
+	q = xsk_request("va", 1);
+	assert_int_equal(fd_socketpair(pair), 0);
+	assert_int_equal(fd_send(pair[0], &q, sizeof(q), NULL, 0), sizeof(q));
+	pid = fork();
+	if (pid == 0)
+		program_exec(pair[1], -1);
+	close(pair[1]);
+	read_reply(pair[0], &r);
+	assert_true(r.answered);
+	reply_close(&r);
+	if (r.a.value)
+		attach_fails(q, EBUSY, "has an AF_XDP socket already");
+	assert_int_equal(waitpid(pid, &r.status, WNOHANG), 0);
+	close(pair[0]);
+	assert_int_equal(waitpid(pid, &r.status, 0), pid);
+	assert_int_equal(r.status, 0);
+}
+
 /* --- by hand ------------------------------------------------------------------------ */
 
 static void test_bad_requests(void **state)
@@ -514,6 +694,8 @@ int main(void)
 		cmocka_unit_test(test_predecessor),    cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_interface_gone), cmocka_unit_test(test_two),
 		cmocka_unit_test(test_channels),       cmocka_unit_test(test_channels_undone),
+		cmocka_unit_test(test_owners),	       cmocka_unit_test(test_owner_fails),
+		cmocka_unit_test(test_socket),	       cmocka_unit_test(test_socket_is_kept),
 		cmocka_unit_test(test_bad_requests),   cmocka_unit_test(test_nobody_listens),
 		cmocka_unit_test(test_by_hand),
 	};

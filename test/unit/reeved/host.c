@@ -96,25 +96,6 @@ static int empty_map(void)
 	return fd;
 }
 
-static int new_map(void)
-{
-	int r = kernel_call();
-
-	return r < 0 ? r : empty_map();
-}
-
-int bpfmap_new_table(uint32_t owner)
-{
-	(void)owner;
-	return new_map();
-}
-
-int bpfmap_new_xskmap(uint32_t owner)
-{
-	(void)owner;
-	return new_map();
-}
-
 static size_t value_size(int map)
 {
 	if (key_size(map) == sizeof(struct reeve_flow_key))
@@ -157,6 +138,8 @@ int bpfmap_get(int map, const void *key, void *value)
 
 	if (r < 0)
 		return r;
+	if (!e && key_size(map) != sizeof(uint32_t))
+		return -ENOENT;
 	memset(value, 0, value_size(map));
 	if (e)
 		memcpy(value, e->value, value_size(map));
@@ -194,17 +177,6 @@ unsigned host_elements(int map)
 	for (int i = 0; i < ELEMENTS_MAX; i++)
 		n += host.elements[i].map == map;
 	return n;
-}
-
-int xsk_make(const struct xsk_want *want, struct xsk *ret, struct err *e)
-{
-	int r = kernel_call();
-
-	(void)want;
-	if (r < 0)
-		return fail(e, -r, "no socket");
-	*ret = (struct xsk){ .sock = new_fd(), .memory = new_fd(), .bound = true };
-	return 0;
 }
 
 int iface_name(uint32_t ifindex, char ret[static NIC_NAME_MAX], struct err *e)
@@ -301,10 +273,20 @@ int ntuple_delete(struct ethtool_port *p, const char *ifname, uint32_t location,
 /* --- the loader ------------------------------------------------------------------------ */
 
 void loader_start(struct reeved *d, struct loader_run *run, const struct loader_request *request,
-		  loader_done *done)
+		  const int *fds, loader_done *done)
 {
+	int r = kernel_call();
+
+	(void)fds;
 	*run = (struct loader_run){ .d = d, .request = *request, .done = done };
 	host.runs[host.nruns++] = run;
+	if (r < 0) {
+		/* As when no process can be started. */
+		struct loader_answer a = { .error = -r, .why = "the loader's sentence" };
+
+		host.nruns--;
+		done(run, &a, NULL);
+	}
 }
 
 const struct loader_request *host_loader_request(void)
@@ -312,19 +294,33 @@ const struct loader_request *host_loader_request(void)
 	return host.nruns ? &host.runs[0]->request : NULL;
 }
 
-static struct loader_run *take_run(void)
+static struct loader_run *take_run(unsigned i)
 {
-	struct loader_run *run = host.runs[0];
+	struct loader_run *run = host.runs[i];
 
 	host.nruns--;
-	memmove(host.runs, host.runs + 1, host.nruns * sizeof(host.runs[0]));
+	memmove(&host.runs[i], &host.runs[i + 1], (host.nruns - i) * sizeof(host.runs[0]));
 	return run;
+}
+
+static unsigned find_run(enum loader_op op)
+{
+	unsigned i = 0;
+
+	while (i < host.nruns && host.runs[i]->request.op != op)
+		i++;
+	return i;
+}
+
+bool host_loader_does(enum loader_op op)
+{
+	return find_run(op) < host.nruns;
 }
 
 void host_loader_fails(int error, bool lost)
 {
 	struct loader_answer a = { .error = error, .why = "the loader's sentence" };
-	struct loader_run *run = take_run();
+	struct loader_run *run = take_run(0);
 
 	run->lost = lost;
 	run->done(run, &a, NULL);
@@ -336,7 +332,7 @@ void host_loader_attaches(enum nic_form form, uint32_t channels_were)
 				   .mode = NIC_MODE_NATIVE,
 				   .channels_were = channels_were,
 				   .nfds = form == NIC_FORM_SINGLE ? 4 : 2 };
-	struct loader_run *run = take_run();
+	struct loader_run *run = take_run(find_run(LOADER_ATTACH));
 	int fds[LOADER_FDS_MAX] = { -1, -1, -1, -1 };
 
 	for (uint32_t i = 0; i < a.nfds; i++)
@@ -345,10 +341,28 @@ void host_loader_attaches(enum nic_form form, uint32_t channels_were)
 	run->done(run, &a, fds);
 }
 
+static void makes(enum loader_op op)
+{
+	struct loader_answer a = { .value = op == LOADER_XSK, .nfds = 2 };
+	struct loader_run *run = take_run(find_run(op));
+
+	run->done(run, &a, (int[]){ empty_map(), empty_map() });
+}
+
+void host_loader_makes_owner(void)
+{
+	makes(LOADER_OWNER);
+}
+
+void host_loader_makes_socket(void)
+{
+	makes(LOADER_XSK);
+}
+
 void host_loader_detaches(void)
 {
 	struct loader_answer a = { 0 };
-	struct loader_run *run = take_run();
+	struct loader_run *run = take_run(find_run(LOADER_DETACH));
 
 	run->done(run, &a, NULL);
 }

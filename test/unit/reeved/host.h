@@ -13,7 +13,7 @@
 enum { ENS1 = 7, ENS2 = 8, LO = 1 };
 enum { MEDIA = 2, OTHER };
 
-enum { CALLS_MAX = 64, ELEMENTS_MAX = 1024, RULES_MOST = 16, DONE_MAX = 16 };
+enum { CALLS_MAX = 64, ELEMENTS_MAX = 4096, RULES_MOST = 16, RUNS_MAX = 512 };
 
 /* Writing to a map, in the order of the calls. */
 struct call {
@@ -38,7 +38,7 @@ struct host {
 	int fail_at; /* the so-manieth call fails; 0: none */
 	int fail_code;
 
-	struct loader_run *runs[DONE_MAX]; /* under way, in order; as they started */
+	struct loader_run *runs[RUNS_MAX]; /* under way, in order; as they started */
 	unsigned nruns;
 	int maps[LOADER_FDS_MAX]; /* what the last attachment gave, as the test sees them */
 
@@ -64,10 +64,14 @@ bool host_has(int map, uint32_t key);
 unsigned host_elements(int map);
 /* Forgets the calls so far; the `nth` from now on fails. */
 void host_fail(int nth, int code);
-/* The loader that started first answers: with an error, or with maps of this form. */
+/* The loader that started first answers with an error. */
 void host_loader_fails(int error, bool lost);
+/* The first of those that do such a thing answers, with maps of this form. */
 void host_loader_attaches(enum nic_form form, uint32_t channels_were);
 void host_loader_detaches(void);
+void host_loader_makes_owner(void);
+void host_loader_makes_socket(void);
+bool host_loader_does(enum loader_op op);
 const struct loader_request *host_loader_request(void); /* NULL: none is under way */
 unsigned host_open_fds(void);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "bpf/layout.h"
 #include "host.h"
 
 #include <cmocka.h>
@@ -83,14 +84,32 @@ static inline void close_ens1(void)
 	ask((union pp_msg){ .nic_close = { .head = { PP_NIC_CLOSE, 0 }, .ifindex = ENS1 } });
 }
 
-static inline int owner(uint32_t number, uint32_t tenant, bool on)
+/* In the single form it is there when its maps are. */
+static inline int begin_owner(uint32_t number, uint32_t tenant)
 {
 	return ask((union pp_msg){ .nic_owner = { .head = { PP_NIC_OWNER, SERIAL },
 						  .ifindex = ENS1,
 						  .owner = number,
 						  .tenant = tenant,
 						  .conf_serial = 1,
-						  .on = on } });
+						  .on = 1 } });
+}
+
+static inline int end_owner(uint32_t number, uint32_t serial)
+{
+	return ask((union pp_msg){ .nic_owner = { .head = { PP_NIC_OWNER, serial },
+						  .ifindex = ENS1,
+						  .owner = number } });
+}
+
+static inline int owner(uint32_t number, uint32_t tenant, bool on)
+{
+	int r = on ? begin_owner(number, tenant) : end_owner(number, SERIAL);
+
+	if (!host_loader_does(LOADER_OWNER))
+		return r;
+	host_loader_makes_owner();
+	return host.sent.result.error;
 }
 
 static inline int queue(uint32_t number, uint32_t queue, bool on)
@@ -156,7 +175,7 @@ static inline int get_map(uint32_t number)
 	return host.sent.nic_fds.error;
 }
 
-static inline int get_socket(uint32_t number, uint32_t queue)
+static inline void begin_socket(uint32_t number, uint32_t queue)
 {
 	ask((union pp_msg){ .nic_xsk = { .head = { PP_NIC_XSK, SERIAL },
 					 .ifindex = ENS1,
@@ -166,6 +185,13 @@ static inline int get_socket(uint32_t number, uint32_t queue)
 					 .frame_size = 2048,
 					 .rx = 64,
 					 .fill = 64 } });
+}
+
+static inline int get_socket(uint32_t number, uint32_t queue)
+{
+	begin_socket(number, queue);
+	if (host_loader_does(LOADER_XSK))
+		host_loader_makes_socket();
 	return host.sent.nic_fds.error;
 }
 
@@ -181,11 +207,39 @@ static inline int teardown_host(void **state)
 {
 	(void)state;
 	nics_close_all(&host.d);
+	while (host_loader_does(LOADER_OWNER))
+		host_loader_makes_owner();
+	while (host_loader_does(LOADER_XSK))
+		host_loader_makes_socket();
 	while (host_loader_request())
 		host_loader_detaches();
+	assert_int_equal(host.d.nics.owners, 0);
+	assert_int_equal(host.d.nics.nsockets, 0);
 	return nics_idle(&host.d.nics) ? 0 : -1;
 }
 
 #define with_host(f) cmocka_unit_test_setup_teardown(f, setup_host, teardown_host)
+
+static inline struct iface *ens1(void)
+{
+	return iface_find(&host.d.nics, ENS1);
+}
+
+static inline struct reeve_port element(uint32_t number, uint32_t port_number)
+{
+	struct reeve_port value;
+
+	host_element(owner_find(ens1(), number)->table, &port_number, sizeof(port_number), &value,
+		     sizeof(value));
+	return value;
+}
+
+static inline void expect_call(unsigned nth, int map, uint32_t key, bool set)
+{
+	assert_true(nth < host.ncalls);
+	assert_int_equal(host.calls[nth].map, map);
+	assert_int_equal(host.calls[nth].key, key);
+	assert_int_equal(host.calls[nth].set, set);
+}
 
 #endif

@@ -1,34 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Owners on an interface: whose a queue is, and what is left when somebody goes. */
-#include <fcntl.h>
-#include <stdlib.h>
-
-#include "bpf/layout.h"
-#include "mech/bpfmap.h"
+/* Owners on an interface: whose a queue and a socket is. */
+#include <sys/resource.h>
 
 #include "nic_fixture.h"
-
-static struct iface *ens1(void)
-{
-	return iface_find(&host.d.nics, ENS1);
-}
-
-static struct reeve_port element(uint32_t number, uint32_t port_number)
-{
-	struct reeve_port value;
-
-	host_element(owner_find(ens1(), number)->table, &port_number, sizeof(port_number), &value,
-		     sizeof(value));
-	return value;
-}
-
-static void expect_call(unsigned nth, int map, uint32_t key, bool set)
-{
-	assert_true(nth < host.ncalls);
-	assert_int_equal(host.calls[nth].map, map);
-	assert_int_equal(host.calls[nth].key, key);
-	assert_int_equal(host.calls[nth].set, set);
-}
 
 /* --- owners ---------------------------------------------------------------------------- */
 
@@ -50,16 +24,54 @@ static void test_owners(void **state)
 	assert_int_equal(owner(1, OTHER, true), ESTALE);
 }
 
-static void test_so_many_owners(void **state)
+static void fill_with_owners(enum nic_form form)
 {
-	(void)state;
-	open_ens1(NIC_FORM_DISPATCHER);
+	open_ens1(form);
 	for (uint32_t i = 1; i <= IFACE_OWNERS_MAX; i++)
 		assert_int_equal(owner(i, MEDIA, true), 0);
 	assert_int_equal(owner(IFACE_OWNERS_MAX + 1, MEDIA, true), ENOSPC);
 	assert_string_equal(why(), "4096 owners are on the interfaces, no more fit");
 	assert_int_equal(owner(1, MEDIA, false), 0);
 	assert_int_equal(owner(IFACE_OWNERS_MAX + 1, MEDIA, true), 0);
+}
+
+static void test_so_many_owners(void **state)
+{
+	(void)state;
+	fill_with_owners(NIC_FORM_DISPATCHER);
+}
+
+static void test_so_many_owners_with_maps(void **state)
+{
+	struct rlimit files;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	files.rlim_cur = files.rlim_max;
+	if (files.rlim_max < 3 * IFACE_OWNERS_MAX || setrlimit(RLIMIT_NOFILE, &files) < 0)
+		skip();
+	fill_with_owners(NIC_FORM_SINGLE);
+	assert_int_equal(owner_find(ens1(), IFACE_OWNERS_MAX)->slot, IFACE_OWNERS_MAX);
+	assert_int_equal(owner_find(ens1(), IFACE_OWNERS_MAX + 1)->slot, 1);
+}
+
+static void swap_tenants(void)
+{
+	struct tenant_conf was = host.d.conf.tenants[MEDIA];
+
+	host.d.conf.tenants[MEDIA] = host.d.conf.tenants[OTHER];
+	host.d.conf.tenants[OTHER] = was;
+}
+
+/* In a new config a tenant may have another's number. */
+static void test_a_tenant_is_known_by_its_name(void **state)
+{
+	(void)state;
+	open_ens1(NIC_FORM_DISPATCHER);
+	assert_int_equal(owner(1, MEDIA, true), 0);
+	swap_tenants();
+	assert_int_equal(owner(2, MEDIA, true), EPERM);
+	assert_int_equal(owner(3, OTHER, true), 0);
 }
 
 /* Who was there may have the map of sockets still. */
@@ -80,11 +92,165 @@ static void test_the_dispatcher_serves_one_tenant(void **state)
 	assert_int_equal(owner(3, OTHER, true), 0);
 }
 
+/* --- while reeve-bpf makes an owner's maps ------------------------------------------------ */
+
+static void expect_canceled(void)
+{
+	assert_int_equal(host.sent.head.serial, SERIAL);
+	assert_int_equal(host.sent.result.error, ECANCELED);
+	assert_string_equal(why(), "it ended before it was there");
+}
+
+static void test_an_owner_that_is_being_made(void **state)
+{
+	const struct loader_request *q;
+
+	(void)state;
+	open_ens1(NIC_FORM_SINGLE);
+	begin_owner(9, MEDIA);
+	assert_int_equal(host.nsent, 1);
+	q = host_loader_request();
+	assert_int_equal(q->op, LOADER_OWNER);
+	assert_int_equal(q->owner, 9);
+	assert_int_equal(q->slot, 1);
+	assert_int_equal(begin_owner(9, MEDIA), EEXIST);
+	assert_int_equal(queue(9, 1, true), EAGAIN);
+	assert_string_equal(why(), "the owner's maps are just being made");
+	assert_int_equal(port(9, 5000, true), EAGAIN);
+	assert_int_equal(soft_flow(9, 1, 5000, true), EAGAIN);
+	assert_int_equal(get_map(9), EAGAIN);
+	assert_int_equal(get_socket(9, 1), EAGAIN);
+	host_loader_makes_owner();
+	assert_int_equal(host.sent.head.serial, SERIAL);
+	assert_int_equal(host.sent.result.error, 0);
+	assert_int_equal(queue(9, 1, true), 0);
+}
+
+static void test_an_owner_that_could_not_be_made(void **state)
+{
+	unsigned fds;
+
+	(void)state;
+	open_ens1(NIC_FORM_SINGLE);
+	fds = host_open_fds();
+	begin_owner(1, MEDIA);
+	host_loader_fails(ETIMEDOUT, true);
+	assert_int_equal(host.sent.result.error, ETIMEDOUT);
+	assert_string_equal(why(), "the loader's sentence");
+	assert_int_equal(queue(1, 1, true), ENOENT);
+	assert_int_equal(host_open_fds(), fds);
+	begin_owner(1, MEDIA);
+	assert_int_equal(host_loader_request()->slot, 1);
+}
+
+static void test_ended_while_it_is_being_made(void **state)
+{
+	unsigned fds;
+
+	(void)state;
+	open_ens1(NIC_FORM_SINGLE);
+	fds = host_open_fds();
+	begin_owner(1, MEDIA);
+	end_owner(1, 0);
+	expect_canceled();
+	assert_int_equal(host.nsent, 2);
+	assert_int_equal(end_owner(1, SERIAL), ENOENT);
+	/* The same number again has nothing to do with it. */
+	begin_owner(1, OTHER);
+	assert_int_equal(host.runs[1]->request.slot, 2);
+	assert_int_equal(host.nsent, 3);
+	host_loader_makes_owner();
+	assert_int_equal(host.nsent, 3);
+	assert_int_equal(host_open_fds(), fds);
+	assert_int_equal(queue(1, 1, true), EAGAIN);
+	host_loader_makes_owner();
+	assert_int_equal(host.sent.result.error, 0);
+	assert_int_equal(queue(1, 1, true), 0);
+	assert_int_equal(owner_find(ens1(), 1)->slot, 2);
+}
+
+static void test_closed_while_an_owner_is_being_made(void **state)
+{
+	unsigned fds = host_open_fds();
+
+	(void)state;
+	open_ens1(NIC_FORM_SINGLE);
+	assert_int_equal(owner(2, MEDIA, true), 0);
+	begin_owner(1, MEDIA);
+	begin_owner(3, MEDIA);
+	end_owner(3, 0);
+	close_ens1();
+	expect_canceled();
+	assert_true(host_loader_does(LOADER_DETACH));
+	host_loader_makes_owner();
+	host_loader_detaches();
+	assert_true(nics_idle(&host.d.nics));
+	assert_int_equal(host.d.nics.owners, 1);
+	host_loader_makes_owner();
+	assert_int_equal(host.d.nics.owners, 0);
+	assert_int_equal(host_open_fds(), fds);
+}
+
+/* What comes is of the interface's earlier life. */
+static void test_opened_again_while_an_owner_is_being_made(void **state)
+{
+	unsigned fds;
+
+	(void)state;
+	open_ens1(NIC_FORM_SINGLE);
+	begin_owner(1, MEDIA);
+	close_ens1();
+	host_loader_detaches();
+	open_ens1(NIC_FORM_SINGLE);
+	fds = host_open_fds();
+	host_loader_makes_owner();
+	assert_int_equal(host_open_fds(), fds);
+	assert_int_equal(queue(1, 1, true), ENOENT);
+	assert_int_equal(owner(1, MEDIA, true), 0);
+}
+
+static void test_the_core_dies_while_an_owner_is_being_made(void **state)
+{
+	unsigned sent, fds = host_open_fds();
+
+	(void)state;
+	open_ens1(NIC_FORM_SINGLE);
+	begin_owner(1, MEDIA);
+	sent = host.nsent;
+	nics_close_all(&host.d);
+	host_loader_makes_owner();
+	host_loader_detaches();
+	assert_int_equal(host.nsent, sent);
+	assert_int_equal(host_open_fds(), fds);
+}
+
+/*
+ * The lowest free one: what is left in them is bounded by how many owners there
+ * were at once.
+ */
+static void test_slots(void **state)
+{
+	(void)state;
+	open_ens1(NIC_FORM_SINGLE);
+	for (uint32_t i = 1; i <= 70; i++) {
+		assert_int_equal(owner(100 + i, MEDIA, true), 0);
+		assert_int_equal(owner_find(ens1(), 100 + i)->slot, i);
+	}
+	assert_int_equal(owner(166, MEDIA, false), 0);
+	assert_int_equal(owner(103, MEDIA, false), 0);
+	assert_int_equal(owner(1, MEDIA, true), 0);
+	assert_int_equal(owner_find(ens1(), 1)->slot, 3);
+	assert_int_equal(owner(2, MEDIA, true), 0);
+	assert_int_equal(owner_find(ens1(), 2)->slot, 66);
+	assert_int_equal(owner(3, MEDIA, true), 0);
+	assert_int_equal(owner_find(ens1(), 3)->slot, 71);
+}
+
 /* --- queues ---------------------------------------------------------------------------- */
 
-static void test_a_queue_is_whole_before_it_is_looked_at(void **state)
+static void test_a_queue_changes_hands_by_one_write(void **state)
 {
-	const int *maps = host.maps;
+	uint32_t key = 3, slot;
 	struct owner *o;
 
 	(void)state;
@@ -93,17 +259,17 @@ static void test_a_queue_is_whole_before_it_is_looked_at(void **state)
 	o = owner_find(ens1(), 1);
 	host_fail(0, 0);
 	assert_int_equal(queue(1, 3, true), 0);
-	assert_int_equal(host.ncalls, 3);
-	expect_call(0, maps[LOADER_FD_XSKMAPS], 3, true);
-	expect_call(1, maps[LOADER_FD_OWNERS], 3, true);
-	expect_call(2, maps[LOADER_FD_TABLES], 3, true);
+	assert_int_equal(host.ncalls, 1);
+	expect_call(0, host.maps[LOADER_FD_OWNERS], 3, true);
+	host_element(host.maps[LOADER_FD_OWNERS], &key, sizeof(key), &slot, sizeof(slot));
+	assert_int_equal(slot, o->slot);
 	host_fail(0, 0);
 	assert_int_equal(queue(1, 3, false), 0);
-	assert_int_equal(host.ncalls, 4);
-	expect_call(0, maps[LOADER_FD_TABLES], 3, false);
-	expect_call(1, maps[LOADER_FD_OWNERS], 3, true);
-	expect_call(2, maps[LOADER_FD_XSKMAPS], 3, false);
-	expect_call(3, o->xskmap, 3, false);
+	assert_int_equal(host.ncalls, 2);
+	expect_call(0, host.maps[LOADER_FD_OWNERS], 3, true);
+	expect_call(1, o->xskmap, 3, false);
+	host_element(host.maps[LOADER_FD_OWNERS], &key, sizeof(key), &slot, sizeof(slot));
+	assert_int_equal(slot, 0);
 }
 
 static void test_whose_a_queue_is(void **state)
@@ -159,408 +325,104 @@ static void test_sockets(void **state)
 	assert_int_equal(get_map(2), ENOENT);
 }
 
-/* --- ports ----------------------------------------------------------------------------- */
-
-static struct pp_count count(uint32_t number, uint16_t port_number)
+/* The one that is being made is closed, and whoever still waits is told. */
+static void expect_no_socket(void (*meanwhile)(void), bool told)
 {
-	ask((union pp_msg){ .nic_count = { .head = { PP_NIC_COUNT, SERIAL },
-					   .ifindex = ENS1,
-					   .owner = number,
-					   .n = 2,
-					   .ports = { port_number, 9 } } });
-	assert_int_equal(host.sent.head.type, PP_NIC_COUNTS);
-	assert_int_equal(host.sent.nic_counts.n, 2);
-	assert_int_equal(host.sent.nic_counts.counts[1].packets, 0);
-	return host.sent.nic_counts.counts[0];
-}
+	unsigned fds, sent;
 
-static void test_ports_of_an_owner(void **state)
-{
-	struct reeve_port counted = { REEVE_PORT_ON | 12, 3456 };
-	uint32_t key = 5000;
-
-	(void)state;
-	open_ens1(NIC_FORM_SINGLE);
-	assert_int_equal(owner(1, MEDIA, true), 0);
-	assert_int_equal(owner(2, OTHER, true), 0);
-	assert_int_equal(port(1, 5000, true), 0);
-	assert_int_equal(port(1, 5000, true), EEXIST);
-	assert_int_equal(port(2, 5000, true), 0);
-	assert_true(element(1, 5000).packets == REEVE_PORT_ON);
-	bpfmap_set(owner_find(ens1(), 1)->table, &key, &counted);
-	assert_int_equal(count(1, 5000).packets, 12);
-	assert_int_equal(count(1, 5000).bytes, 3456);
-	assert_int_equal(count(2, 5000).packets, 0);
-	assert_int_equal(port(1, 5000, false), 0);
-	assert_int_equal(port(1, 5000, false), ENOENT);
-	assert_int_equal(count(1, 5000).packets, 0);
-	assert_int_equal(element(1, 5000).packets, 0);
-	/* A new use counts from the start. */
-	assert_int_equal(port(1, 5000, true), 0);
-	assert_true(element(1, 5000).packets == REEVE_PORT_ON);
-	assert_int_equal(port(1, 1, true), 0);
-	assert_int_equal(port(1, 65535, true), 0);
-	assert_int_equal(count(9, 5000).packets, 0);
-}
-
-static void test_ports_that_owners_share(void **state)
-{
-	(void)state;
-	open_ens1(NIC_FORM_DISPATCHER);
-	assert_int_equal(owner(1, MEDIA, true), 0);
-	assert_int_equal(owner(2, MEDIA, true), 0);
-	assert_int_equal(port(1, 5000, true), 0);
-	assert_int_equal(port(2, 5000, true), 0);
-	assert_int_equal(host_elements(host.maps[LOADER_FD_FILTER]), 1);
-	assert_int_equal(port(1, 5000, false), 0);
-	assert_int_equal(host_elements(host.maps[LOADER_FD_FILTER]), 1);
-	assert_int_equal(owner(2, MEDIA, false), 0);
-	assert_int_equal(host_elements(host.maps[LOADER_FD_FILTER]), 0);
-}
-
-/* --- flows of XDP ------------------------------------------------------------------------ */
-
-static void test_a_port_of_flows(void **state)
-{
-	(void)state;
-	open_ens1(NIC_FORM_SINGLE);
-	assert_int_equal(owner(1, MEDIA, true), 0);
-	assert_int_equal(soft_flow(1, 1, 5000, true), 0);
-	assert_int_equal(host.sent.result.value, 1);
-	assert_int_equal(port(1, 5000, true), 0);
-	assert_true(element(1, 5000).packets == (REEVE_PORT_ON | REEVE_PORT_FLOWS));
-	assert_int_equal(port(1, 5001, true), 0);
-	assert_true(element(1, 5001).packets == REEVE_PORT_ON);
-	assert_int_equal(soft_flow(1, 2, 5001, true), 0);
-	assert_int_equal(soft_flow(1, 3, 5001, true), 0);
-	assert_true(element(1, 5001).packets == (REEVE_PORT_ON | REEVE_PORT_FLOWS));
-	assert_int_equal(soft_flow(1, 2, 5001, false), 0);
-	assert_true(element(1, 5001).packets == (REEVE_PORT_ON | REEVE_PORT_FLOWS));
-	assert_int_equal(soft_flow(1, 3, 5001, false), 0);
-	assert_true(element(1, 5001).packets == REEVE_PORT_ON);
-	assert_int_equal(host_elements(host.maps[LOADER_FD_FLOWS]), 1);
-	assert_int_equal(owner(1, MEDIA, false), 0);
-	assert_int_equal(host_elements(host.maps[LOADER_FD_FLOWS]), 0);
-}
-
-static void test_the_key_of_a_flow(void **state)
-{
-	struct reeve_flow_key key = { .owner = 1, .dst_port = 5000, .dst = { 239, 1, 1, 1 } };
-	union pp_msg m = flow_to(1, 3, 5000);
-	uint32_t slot;
-
-	(void)state;
-	open_ens1(NIC_FORM_SINGLE);
-	assert_int_equal(owner(1, MEDIA, true), 0);
-	m.nic_flow.soft = 1;
-	m.nic_flow.location = 8;
-	assert_int_equal(ask(m), 0);
-	host_element(host.maps[LOADER_FD_FLOWS], &key, sizeof(key), &slot, sizeof(slot));
-	assert_int_equal(slot, 3);
-	m.nic_flow.location = 9;
-	assert_int_equal(ask(m), EEXIST);
-}
-
-static void test_flows_that_no_frame_would_find(void **state)
-{
-	union pp_msg m = flow_to(1, 3, 0);
-
-	(void)state;
-	open_ens1(NIC_FORM_SINGLE);
-	assert_int_equal(owner(1, MEDIA, true), 0);
-	m.nic_flow.soft = 1;
-	assert_int_equal(ask(m), EINVAL);
-	assert_string_equal(why(), "a software flow needs a destination port");
-	m.nic_flow.flow.dst_port = 5000;
-	m.nic_flow.flow.src_port = 5000;
-	assert_int_equal(ask(m), EINVAL);
-	assert_string_equal(why(), "a software flow with a source port needs a source address");
-	m.nic_flow.flow.src[0] = 10;
-	assert_int_equal(ask(m), 0);
-	m.nic_flow.location++;
-	memset(m.nic_flow.flow.dst, 0, sizeof(m.nic_flow.flow.dst));
-	assert_int_equal(ask(m), EINVAL);
-}
-
-static void test_where_there_are_no_soft_flows(void **state)
-{
-	(void)state;
-	open_ens1(NIC_FORM_DISPATCHER);
-	assert_int_equal(owner(1, MEDIA, true), 0);
-	assert_int_equal(soft_flow(1, 1, 5000, true), EOPNOTSUPP);
-	assert_string_equal(why(), "software flows need the single form");
-	host.d.conf.nic_confs[0].soft_flows = 0;
-	assert_int_equal(soft_flow(1, 1, 5000, true), EPERM);
-	assert_int_equal(soft_flow(1, 1, 5000, false), ENOENT);
-}
-
-/* --- flow rules of the NIC ------------------------------------------------------------------ */
-
-static unsigned rules(void)
-{
-	unsigned n = 0;
-
-	for (int i = 0; i < RULES_MOST; i++)
-		n += host.rules[i] != 0;
-	return n;
-}
-
-static void test_rules_and_the_feature(void **state)
-{
-	uint32_t location;
-
-	(void)state;
-	open_ens1(NIC_FORM_SINGLE);
-	assert_int_equal(owner(1, MEDIA, true), 0);
-	assert_int_equal(owner(2, MEDIA, true), 0);
-	assert_int_equal(queue(1, 1, true), 0);
-	assert_int_equal(hard_flow(1, 1, 5000), 0);
-	location = host.sent.result.value;
-	assert_true(host.ntuple_on);
-	assert_int_equal(host.table.nics[0].ntuple_changed, 1);
-	assert_int_equal(host.table.rules[0].location, location);
-	assert_int_equal(end_hard_flow(2, location), ENOENT);
-	assert_int_equal(end_hard_flow(1, location + 1), ENOENT);
-	assert_int_equal(end_hard_flow(1, location), 0);
-	assert_int_equal(rules(), 0);
-	assert_int_equal(host.table.rules[0].ifindex, 0);
-	close_ens1();
-	assert_false(host.ntuple_on);
-}
-
-/* Somebody else's rule is there before, and the feature is on. */
-static void test_what_was_there_stays(void **state)
-{
-	(void)state;
-	host.rules[0] = host.next_location = 5;
-	host.ntuple_on = true;
-	open_ens1(NIC_FORM_DISPATCHER);
 	assert_int_equal(owner(1, MEDIA, true), 0);
 	assert_int_equal(queue(1, 1, true), 0);
-	assert_int_equal(hard_flow(1, 1, 5000), 0);
-	assert_int_equal(end_hard_flow(1, 5), ENOENT);
-	assert_int_equal(rules(), 2);
-	close_ens1();
-	assert_int_equal(rules(), 1);
-	assert_true(host.ntuple_on);
+	begin_socket(1, 1);
+	meanwhile();
+	fds = host_open_fds();
+	sent = host.nsent;
+	host_loader_makes_socket();
+	assert_int_equal(host_open_fds(), fds);
+	assert_int_equal(host.nsent, sent + told);
+	if (!told)
+		return;
+	assert_int_equal(host.sent.head.type, PP_NIC_FDS);
+	assert_int_equal(host.sent.nic_fds.error, ECANCELED);
+	assert_string_equal(host.sent.nic_fds.why, "queue 1 was given back meanwhile");
 }
 
-static void test_rules_go_with_their_queue(void **state)
+static void give_back(void)
 {
-	(void)state;
-	open_ens1(NIC_FORM_SINGLE);
-	assert_int_equal(owner(1, MEDIA, true), 0);
-	assert_int_equal(queue(1, 1, true), 0);
-	assert_int_equal(queue(1, 2, true), 0);
-	assert_int_equal(hard_flow(1, 1, 5000), 0);
-	assert_int_equal(hard_flow(1, 2, 5001), 0);
-	assert_int_equal(hard_flow(1, 2, 5002), 0);
-	assert_int_equal(queue(1, 2, false), 0);
-	assert_int_equal(rules(), 1);
-	assert_int_equal(owner(1, MEDIA, false), 0);
-	assert_int_equal(rules(), 0);
-}
-
-static void test_a_nic_without_rules(void **state)
-{
-	(void)state;
-	host.ntuple_possible = false;
-	open_ens1(NIC_FORM_SINGLE);
-	assert_int_equal(owner(1, MEDIA, true), 0);
-	assert_int_equal(queue(1, 1, true), 0);
-	assert_int_equal(hard_flow(1, 1, 5000), EOPNOTSUPP);
-	assert_int_equal(host.table.nics[0].ntuple_changed, 0);
-	assert_int_equal(host.table.rules[0].ifindex, 0);
-}
-
-static void test_the_interface_is_gone(void **state)
-{
-	(void)state;
-	open_ens1(NIC_FORM_SINGLE);
-	assert_int_equal(owner(1, MEDIA, true), 0);
-	assert_int_equal(queue(1, 1, true), 0);
-	assert_int_equal(hard_flow(1, 1, 5000), 0);
-	host.ens1_gone = true;
-	assert_int_equal(owner(2, MEDIA, true), ENODEV);
-	assert_int_equal(queue(1, 2, true), ENODEV);
-	assert_int_equal(get_socket(1, 1), ENODEV);
 	assert_int_equal(queue(1, 1, false), 0);
+}
+
+static void give_to_another(void)
+{
+	give_back();
+	assert_int_equal(owner(2, OTHER, true), 0);
+	assert_int_equal(queue(2, 1, true), 0);
+}
+
+static void end_the_owner(void)
+{
 	assert_int_equal(owner(1, MEDIA, false), 0);
-	assert_int_equal(host.table.rules[0].ifindex, 0);
+}
+
+static void close_and_open(void)
+{
 	close_ens1();
-	assert_int_equal(host_loader_request()->op, LOADER_DETACH);
+	host_loader_detaches();
+	open_ens1(NIC_FORM_SINGLE);
 }
 
-/* --- nothing is half done ----------------------------------------------------------------- */
-
-/* Elements of all maps, rules and descriptors: the whole of the kernel's side. */
-struct kernel {
-	struct element elements[ELEMENTS_MAX];
-	uint32_t rules[RULES_MOST];
-	unsigned fds;
-};
-
-static int by_map_and_key(const void *a, const void *b)
+static void lose_the_core(void)
 {
-	return memcmp(a, b, offsetof(struct element, value));
-}
-
-/* An owner's maps go as a whole; a queue's owner 0 is what an array has from the start. */
-static bool is_nothing(const struct element *e)
-{
-	static const uint8_t zero[sizeof(e->value)];
-
-	if (!e->map || fcntl(e->map, F_GETFD) < 0)
-		return true;
-	return e->map == host.maps[LOADER_FD_OWNERS] && !memcmp(e->value, zero, sizeof(zero));
-}
-
-static void look(struct kernel *ret)
-{
-	unsigned n = 0;
-
-	memset(ret, 0, sizeof(*ret));
-	for (int i = 0; i < ELEMENTS_MAX; i++)
-		if (!is_nothing(&host.elements[i]))
-			ret->elements[n++] = host.elements[i];
-	qsort(ret->elements, n, sizeof(ret->elements[0]), by_map_and_key);
-	memcpy(ret->rules, host.rules, sizeof(ret->rules));
-	ret->fds = host_open_fds();
-}
-
-static int do_owner(void)
-{
-	return owner(2, MEDIA, true);
-}
-
-static int do_queue(void)
-{
-	return queue(1, 2, true);
-}
-
-static int do_port(void)
-{
-	return port(1, 5001, true);
-}
-
-static int do_soft_flow(void)
-{
-	return soft_flow(1, 7, 5000, true);
-}
-
-static int do_hard_flow(void)
-{
-	return hard_flow(1, 1, 5000);
-}
-
-static int do_socket(void)
-{
-	return get_socket(1, 1);
-}
-
-/* Failing its first call, its second ... until it has no more of them. */
-static unsigned fail_each_call(int (*operation)(void))
-{
-	static struct kernel before, after;
-	unsigned failed = 0;
-	int error;
-
-	look(&before);
-	for (;;) {
-		host_fail((int)failed + 1, ENOMEM);
-		error = operation();
-		if (host.fail_at) /* it did not come so far */
-			break;
-		failed++;
-		assert_int_equal(error, ENOMEM);
-		look(&after);
-		assert_memory_equal(&after, &before, sizeof(after));
-	}
-	assert_int_equal(error, 0);
-	host_fail(0, 0);
-	return failed;
-}
-
-/* The table is made ahead, so that what is left over is the operation's own. */
-static void start_on_queue_1(enum nic_form form)
-{
-	open_ens1(form);
+	nics_close_all(&host.d);
+	host_loader_detaches();
+	open_ens1(NIC_FORM_SINGLE);
 	assert_int_equal(owner(1, MEDIA, true), 0);
 	assert_int_equal(queue(1, 1, true), 0);
-	assert_int_equal(port(1, 5000, true), 0);
 }
 
-static void test_each_step_fails_in_the_single_form(void **state)
+static void test_what_comes_while_a_socket_is_being_made(void **state)
 {
-	(void)state;
-	start_on_queue_1(NIC_FORM_SINGLE);
-	assert_int_equal(fail_each_call(do_owner), 1);
-	assert_int_equal(fail_each_call(do_queue), 3);
-	assert_int_equal(fail_each_call(do_port), 1);
-	assert_int_equal(fail_each_call(do_soft_flow), 3);
-	assert_int_equal(fail_each_call(do_hard_flow), 1);
-	assert_int_equal(fail_each_call(do_socket), 2);
-}
-
-static void test_each_step_fails_in_the_dispatcher_form(void **state)
-{
-	(void)state;
-	start_on_queue_1(NIC_FORM_DISPATCHER);
-	assert_int_equal(fail_each_call(do_owner), 0);
-	assert_int_equal(fail_each_call(do_queue), 0);
-	assert_int_equal(fail_each_call(do_port), 1);
-	assert_int_equal(fail_each_call(do_hard_flow), 1);
-	assert_int_equal(fail_each_call(do_socket), 2);
-}
-
-/* The table could not be made: nothing of it is left when the owner goes. */
-static void test_no_memory_for_a_table(void **state)
-{
-	static struct kernel before, after;
-
 	(void)state;
 	open_ens1(NIC_FORM_SINGLE);
-	look(&before);
-	assert_int_equal(owner(1, MEDIA, true), 0);
-	host_fail(1, ENOMEM);
-	assert_int_equal(queue(1, 1, true), ENOMEM);
-	assert_string_equal(why(), "can't make a port table: Cannot allocate memory");
-	host_fail(1, ENOMEM);
-	assert_int_equal(port(1, 1, true), ENOMEM);
-	assert_int_equal(owner(1, MEDIA, false), 0);
-	look(&after);
-	assert_memory_equal(&after, &before, sizeof(after));
+	expect_no_socket(give_back, true);
+	end_the_owner();
+	expect_no_socket(give_to_another, true);
+	assert_int_equal(host_elements(owner_find(ens1(), 2)->xskmap), 0);
+	assert_int_equal(owner(2, OTHER, false), 0);
+	end_the_owner();
+	expect_no_socket(end_the_owner, true);
+	expect_no_socket(close_ens1, true);
+	host_loader_detaches();
+	open_ens1(NIC_FORM_SINGLE);
+	expect_no_socket(close_and_open, true);
+	expect_no_socket(lose_the_core, false);
 }
 
-static void leave_nothing(enum nic_form form, bool soft)
+static void test_a_socket_that_could_not_be_made(void **state)
 {
-	static struct kernel before, after;
-
-	open_ens1(form);
-	look(&before);
+	(void)state;
+	open_ens1(NIC_FORM_DISPATCHER);
 	assert_int_equal(owner(1, MEDIA, true), 0);
 	assert_int_equal(queue(1, 1, true), 0);
-	assert_int_equal(queue(1, 255, true), 0);
-	assert_int_equal(port(1, 5000, true), 0);
-	assert_int_equal(hard_flow(1, 255, 5000), 0);
+	begin_socket(1, 1);
+	assert_string_equal(host_loader_request()->xsk.name, "ens1");
+	host_loader_fails(EBUSY, false);
+	assert_int_equal(host.sent.nic_fds.error, EBUSY);
+	assert_string_equal(host.sent.nic_fds.why, "the loader's sentence");
 	assert_int_equal(get_socket(1, 1), 0);
-	if (soft)
-		assert_int_equal(soft_flow(1, 1, 5000, true), 0);
-	assert_int_equal(owner(1, MEDIA, false), 0);
-	look(&after);
-	assert_memory_equal(&after, &before, sizeof(after));
+	assert_true(host_has(host.maps[LOADER_FD_XSKMAP], 1));
 }
 
-static void test_an_owner_leaves_nothing(void **state)
+static void test_so_many_sockets(void **state)
 {
 	(void)state;
-	leave_nothing(NIC_FORM_SINGLE, true);
-}
-
-static void test_an_owner_of_the_dispatcher_leaves_nothing(void **state)
-{
-	(void)state;
-	leave_nothing(NIC_FORM_DISPATCHER, false);
+	open_ens1(NIC_FORM_SINGLE);
+	assert_int_equal(owner(1, MEDIA, true), 0);
+	assert_int_equal(queue(1, 1, true), 0);
+	for (int i = 0; i < IFACE_SOCKETS_MAX; i++)
+		begin_socket(1, 1);
+	begin_socket(1, 1);
+	assert_int_equal(host.sent.nic_fds.error, EAGAIN);
+	assert_int_equal(host.nruns, IFACE_SOCKETS_MAX);
 }
 
 int main(void)
@@ -568,27 +430,23 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		with_host(test_owners),
 		with_host(test_so_many_owners),
+		with_host(test_so_many_owners_with_maps),
 		with_host(test_the_dispatcher_serves_one_tenant),
-		with_host(test_a_queue_is_whole_before_it_is_looked_at),
+		with_host(test_a_tenant_is_known_by_its_name),
+		with_host(test_an_owner_that_is_being_made),
+		with_host(test_an_owner_that_could_not_be_made),
+		with_host(test_ended_while_it_is_being_made),
+		with_host(test_closed_while_an_owner_is_being_made),
+		with_host(test_opened_again_while_an_owner_is_being_made),
+		with_host(test_the_core_dies_while_an_owner_is_being_made),
+		with_host(test_slots),
+		with_host(test_a_queue_changes_hands_by_one_write),
 		with_host(test_whose_a_queue_is),
 		with_host(test_the_systems_queue),
 		with_host(test_sockets),
-		with_host(test_ports_of_an_owner),
-		with_host(test_ports_that_owners_share),
-		with_host(test_a_port_of_flows),
-		with_host(test_the_key_of_a_flow),
-		with_host(test_flows_that_no_frame_would_find),
-		with_host(test_where_there_are_no_soft_flows),
-		with_host(test_rules_and_the_feature),
-		with_host(test_what_was_there_stays),
-		with_host(test_rules_go_with_their_queue),
-		with_host(test_a_nic_without_rules),
-		with_host(test_the_interface_is_gone),
-		with_host(test_each_step_fails_in_the_single_form),
-		with_host(test_each_step_fails_in_the_dispatcher_form),
-		with_host(test_no_memory_for_a_table),
-		with_host(test_an_owner_leaves_nothing),
-		with_host(test_an_owner_of_the_dispatcher_leaves_nothing),
+		with_host(test_what_comes_while_a_socket_is_being_made),
+		with_host(test_a_socket_that_could_not_be_made),
+		with_host(test_so_many_sockets),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
