@@ -3,18 +3,66 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "bpf/layout.h"
 #include "mech/bpfmap.h"
 
 _Static_assert(LOADER_SLOTS + 0 == REEVE_SLOTS, "a request can name each slot");
 
-/* The table first, in which no port is on: see bpf/layout.h. */
-static int put_under(uint32_t slot, const int *maps, int table, int xskmap)
-{
-	int r = bpfmap_set(maps[LOADER_FD_TABLES], &slot, &table);
+/* What stands under a slot. */
+struct place {
+	uint32_t slot;
+	const int *maps;
+	int table, xskmap;
+};
 
-	return r < 0 ? r : bpfmap_set(maps[LOADER_FD_XSKMAPS], &slot, &xskmap);
+static int put_table(const struct place *p)
+{
+	return bpfmap_set(p->maps[LOADER_FD_TABLES], &p->slot, &p->table);
+}
+
+static int put_xskmap(const struct place *p)
+{
+	return bpfmap_set(p->maps[LOADER_FD_XSKMAPS], &p->slot, &p->xskmap);
+}
+
+static bool is_fresh(const struct place *p)
+{
+	uint32_t id;
+
+	return bpfmap_get(p->maps[LOADER_FD_TABLES], &p->slot, &id) == -ENOENT;
+}
+
+/* Each write waits for the kernel's readers: let both wait at the same time. */
+static int put_at_once(const struct place *p)
+{
+	pid_t child = fork();
+	int r, status;
+
+	if (child == 0)
+		_exit(-put_xskmap(p));
+	r = put_table(p);
+	if (child < 0)
+		return r < 0 ? r : put_xskmap(p);
+	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		return -EIO;
+	return r < 0 ? r : -WEXITSTATUS(status);
+}
+
+/*
+ * In a slot that had an owner the table comes first, in which no port is on: see
+ * bpf/layout.h. A fresh one no frame can be on its way to.
+ */
+static int put_under(const struct place *p)
+{
+	int r;
+
+	if (is_fresh(p))
+		return put_at_once(p);
+	r = put_table(p);
+	return r < 0 ? r : put_xskmap(p);
 }
 
 int owner_make(const struct loader_request *q, const int *maps, struct attached *ret, struct err *e)
@@ -27,7 +75,8 @@ int owner_make(const struct loader_request *q, const int *maps, struct attached 
 	xskmap = bpfmap_new_xskmap(q->owner);
 	if (xskmap < 0)
 		return fail(e, -xskmap, "can't make a map of sockets: %s", strerror(-xskmap));
-	r = put_under(q->slot, maps, table, xskmap);
+	r = put_under(
+		&(struct place){ .slot = q->slot, .maps = maps, .table = table, .xskmap = xskmap });
 	if (r < 0)
 		return fail(e, -r, "can't put an owner's maps into theirs: %s", strerror(-r));
 	ret->fds[LOADER_FD_OWN_TABLE] = take_fd(&table);

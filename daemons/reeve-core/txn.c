@@ -99,15 +99,18 @@ static void undo(struct core *core, const ledger_id *leases, uint32_t n)
 static bool has_its_share(const struct conn *c)
 {
 	struct ledger_totals all;
+	uint32_t held = 0, share;
 	struct tenant t;
-	uint32_t held = 0;
 
 	ledger_totals(c->core->ledger, &all);
+	share = LEASE_SHARES * (LEDGER_LEASES - all.leases);
+	if (all.leases < share)
+		return false;
 	if (ledger_tenant(c->core->ledger, c->tenant, &t) < 0)
 		return true;
 	for (unsigned kind = 0; kind < RES_KIND_MAX; kind++)
 		held += t.used[kind];
-	return held >= LEASE_SHARES * (LEDGER_LEASES - all.leases);
+	return held >= share;
 }
 
 int txn_reserve(const struct conn *c, const struct lease_want *want, ledger_id *ret)

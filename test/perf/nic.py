@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Figures about interfaces: how long it takes to get onto one, to add and remove
 a port, and what the program costs a frame."""
+import contextlib
 import json
 import os
 import socket
@@ -61,6 +62,17 @@ class Client:
 
     def close(self):
         self.sock.close()
+
+
+@contextlib.contextmanager
+def on_one_cpu(cpu):
+    """The client here, as the server: see bench.py."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def wait_closed(server):
@@ -128,7 +140,8 @@ def guest_rows(bench):
 
 
 def measure(bench):
-    with bench.running(NicReeve, bench.reeved, bench.log) as server:
+    with bench.running(NicReeve, bench.reeved, bench.log) as server, on_one_cpu(bench.cpu):
+        server.pin(bench.cpu)
         setups = list(setup_times(server))
         adds, removes = port_times(server)
     bench.row("interface setup, native", statistics.median(setups), "ms", ("<", 50))
