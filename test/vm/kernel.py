@@ -18,13 +18,35 @@ def run(*command, **options):
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, **options).stdout
 
 
+def update():
+    """Lists of packages may be missing, or name files that are gone."""
+    run("apt-get", "-qq", "update")
+
+
+def find_package(flavour):
+    shown = subprocess.run(["apt-cache", "depends", f"linux-image-{flavour}"], check=False,
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return re.search(r"Depends: (linux-image-\d\S*)", shown.stdout)
+
+
 def package_of(flavour):
     """The package that Debian's `linux-image-FLAVOUR` stands for today."""
-    depends = run("apt-cache", "depends", f"linux-image-{flavour}")
-    package = re.search(r"Depends: (linux-image-\d\S*)", depends)
+    package = find_package(flavour)
     if not package:
-        sys.exit(f"boot: apt knows no linux-image-{flavour}; is `apt-get update` needed?")
+        update()
+        package = find_package(flavour)
+    if not package:
+        sys.exit(f"boot: apt knows no linux-image-{flavour}")
     return package.group(1)
+
+
+def download(package, folder):
+    command = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", package]
+    try:
+        run(*command, cwd=folder)
+    except subprocess.CalledProcessError:
+        update()
+        run(*command, cwd=folder)
 
 
 def decompress(image, kernel):
@@ -54,7 +76,7 @@ class Kernel:
         shutil.rmtree(unpacked, ignore_errors=True)
         shutil.rmtree(self.root, ignore_errors=True)
         unpacked.mkdir(parents=True)
-        run("apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", package, cwd=unpacked)
+        download(package, unpacked)
         deb = next(unpacked.glob("*.deb"))
         run("dpkg", "-x", deb, unpacked)
         deb.unlink()
