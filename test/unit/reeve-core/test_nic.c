@@ -5,6 +5,7 @@
  * Afterwards the ledger is as before, and the kernel holds what the ledger says.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@
 #include "fake/reeved.h"
 #include "record.h"
 #include "session.h"
+#include "txn.h"
 
 #include <cmocka.h>
 
@@ -295,6 +297,104 @@ static void test_an_unused_interface_stays_for_a_moment(void **state)
 	assert_nothing_left();
 }
 
+static int reserve(struct conn *c, enum res_kind kind, uint64_t id)
+{
+	struct lease_want want = { .instance = c->instance, .res = { .kind = kind, .id = id } };
+	ledger_id lease;
+
+	return txn_reserve(c, &want, &lease);
+}
+
+/* Whatever its quota is, a tenant leaves the others a third of the table. */
+static void test_a_tenant_leaves_leases_to_others(void **state)
+{
+	struct conn *other;
+	uint32_t held = 0;
+	int fd, r;
+
+	(void)state;
+	connect_client();
+	fd = fake_connect(&fake, 1, PP_DOOR_MTL, 1000, &other);
+	assert_int_equal(conn_start_instance(client, INSTANCE_MTL, 0, "", 0), 0);
+	assert_int_equal(conn_start_instance(other, INSTANCE_MTL, 0, "", 0), 0);
+	assert_int_not_equal(client->tenant, other->tenant);
+	while ((r = reserve(client, RES_QP, held + 1)) == 0)
+		held++;
+	assert_int_equal(r, -ENOSPC);
+	assert_in_range(held, LEDGER_LEASES / 3 * 2 - 1, LEDGER_LEASES / 3 * 2 + 2);
+	assert_int_equal(reserve(other, RES_LCORE, 3), 0);
+	close(fd);
+	conn_hung_up(other);
+	hang_up();
+	assert_nothing_left();
+}
+
+static unsigned sockets;
+
+static void count_socket(struct conn *c, const struct nic_grant *g)
+{
+	(void)c;
+	assert_int_equal(g->error, 0);
+	assert_true(fcntl(g->fds[0], F_GETFD) >= 0 && fcntl(g->fds[1], F_GETFD) >= 0);
+	sockets++;
+}
+
+static void ask_for_socket(struct conn *c)
+{
+	const struct nic_socket_want want = { .frames = 16, .frame_size = 2048, .ring = 16 };
+	struct lease l = { .res = res_queue(FAKE_IF, 1) };
+
+	assert_int_equal(conn_start_instance(c, INSTANCE_MTL, 0, "", 0), 0);
+	l.instance = c->instance;
+	nic_open_socket(c, &l, &want, count_socket);
+	assert_true(c->busy);
+}
+
+static void test_sockets_of_a_tenant_are_made_in_turn(void **state)
+{
+	struct conn *second, *third;
+	struct socket_turn *turn;
+	int fds[2];
+
+	(void)state;
+	connect_client();
+	fds[0] = fake_connect(&fake, 1, PP_DOOR_MTL, 0, &second);
+	fds[1] = fake_connect(&fake, 2, PP_DOOR_MTL, 0, &third);
+	turn = &fake.core.socket_turns[client->tenant];
+	sockets = 0;
+	ask_for_socket(client);
+	assert_null(turn->waiting);
+	ask_for_socket(second);
+	ask_for_socket(third);
+	assert_non_null(turn->waiting);
+	/* Who goes while it waits loses its turn. */
+	close(fds[0]);
+	conn_hung_up(second);
+	assert_true(fake_answer_one(&fake));
+	assert_int_equal(sockets, 1);
+	assert_null(turn->waiting);
+	assert_true(turn->taken);
+	fake_answer(&fake);
+	assert_int_equal(sockets, 2);
+	assert_false(turn->taken);
+	close(fds[1]);
+	conn_hung_up(third);
+	hang_up();
+	assert_nothing_left();
+}
+
+static void test_when_all_uses_of_interfaces_are_taken(void **state)
+{
+	(void)state;
+	connect_client();
+	fake.core.nics->users = PP_NIC_USES_MAX;
+	assert_int_equal(do_step(STEP_REGISTER), -1);
+	fake.core.nics->users = 0;
+	assert_int_equal(do_step(STEP_REGISTER), 0);
+	hang_up();
+	assert_nothing_left();
+}
+
 static void test_the_whole_way(void **state)
 {
 	int rule;
@@ -356,6 +456,9 @@ int main(void)
 		cmocka_unit_test(test_an_interface_that_goes_in_the_middle),
 		cmocka_unit_test(test_a_second_request_of_who_waits),
 		cmocka_unit_test(test_an_interface_that_returns_while_it_is_opened),
+		cmocka_unit_test(test_a_tenant_leaves_leases_to_others),
+		cmocka_unit_test(test_sockets_of_a_tenant_are_made_in_turn),
+		cmocka_unit_test(test_when_all_uses_of_interfaces_are_taken),
 		cmocka_unit_test(test_an_unused_interface_stays_for_a_moment),
 	};
 
