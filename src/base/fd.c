@@ -27,7 +27,7 @@ int fd_accept(int listener)
 
 ssize_t fd_send(int sock, const void *buf, size_t len, const int *fds, unsigned nfds)
 {
-	alignas(struct cmsghdr) char control[CMSG_SPACE(FD_PASS_MAX * sizeof(int))] = { 0 };
+	alignas(struct cmsghdr) char control[CMSG_SPACE(FD_PASS_MAX * sizeof(int))];
 	struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
@@ -39,6 +39,7 @@ ssize_t fd_send(int sock, const void *buf, size_t len, const int *fds, unsigned 
 
 		msg.msg_control = control;
 		msg.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
+		memset(control, 0, msg.msg_controllen);
 		c = CMSG_FIRSTHDR(&msg);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-enum { FD_PASS_MAX = 4 };
+enum { FD_PASS_MAX = 253 }; /* the kernel's SCM_MAX_FD */
 
 /* SOCK_SEQPACKET pair: message boundaries are kept. */
 int fd_socketpair(int ret[2]);

@@ -31,8 +31,37 @@ static bool hello_sound(const union pp_msg *m)
 
 	return h->version == PP_VERSION && h->conf_size == sizeof(struct conf) &&
 	       h->ledger_bytes > 0 && h->max_clients > 0 && h->max_clients <= PP_CLIENTS_MAX &&
+	       h->last_end < PP_END_MAX && h->nresumed <= h->max_clients &&
 	       h->log_format <= LOG_FORMAT_MAX && h->log_level <= LOG_LEVEL_MAX &&
 	       text_sound(h->version_text, sizeof(h->version_text));
+}
+
+static bool resume_sound(const union pp_msg *m)
+{
+	const struct pp_resume *q = &m->resume;
+
+	if (!q->n || q->n > FD_PASS_MAX)
+		return false;
+	for (uint32_t i = 0; i < q->n; i++)
+		if (!conn_sound(&q->conns[i]))
+			return false;
+	return true;
+}
+
+static bool unknown_sound(const union pp_msg *m)
+{
+	return conn_sound(&m->unknown.conn);
+}
+
+/* Asks for nothing but an answer. */
+static bool synced_sound(const union pp_msg *m)
+{
+	return m->head.serial;
+}
+
+static bool admin_sound(const union pp_msg *m)
+{
+	return m->head.serial && m->admin.op < PP_ADMIN_MAX;
 }
 
 static bool accept_sound(const union pp_msg *m)
@@ -192,10 +221,14 @@ struct row {
 static const struct row rows[PP_TYPE_MAX] = {
 	[PP_HELLO] = { sizeof(struct pp_hello), PP_REEVED, 4, hello_sound },
 	[PP_CONF] = { sizeof(struct pp_conf), PP_REEVED, 1, NULL },
+	[PP_RESUME] = { sizeof(struct pp_resume), PP_REEVED, 1, resume_sound },
 	[PP_ACCEPT] = { sizeof(struct pp_accept), PP_REEVED, 1, accept_sound },
 	[PP_RESULT] = { sizeof(struct pp_result), PP_REEVED, 0, result_sound },
 	[PP_STOP] = { sizeof(struct pp_simple), PP_REEVED, 0, NULL },
 	[PP_READY] = { sizeof(struct pp_ready), PP_CORE, 0, ready_sound },
+	[PP_SYNCED] = { sizeof(struct pp_simple), PP_CORE, 0, synced_sound },
+	[PP_UNKNOWN] = { sizeof(struct pp_unknown), PP_CORE, 0, unknown_sound },
+	[PP_ADMIN] = { sizeof(struct pp_admin), PP_CORE, 0, admin_sound },
 	[PP_CLOSE] = { sizeof(struct pp_close), PP_CORE, 0, close_sound },
 	[PP_CPUSET] = { sizeof(struct pp_cpuset), PP_CORE, 0, cpuset_sound },
 	[PP_PLANE] = { sizeof(struct pp_plane), PP_CORE, 0, plane_sound },
@@ -212,12 +245,14 @@ static const struct row rows[PP_TYPE_MAX] = {
 	[PP_NIC_COUNTS] = { sizeof(struct pp_nic_counts), PP_REEVED, 0, nic_counts_sound },
 };
 
-/* What only the rest of a message can tell: what PP_ACCEPT and PP_NIC_FDS bring along. */
+/* What only the rest of a message can tell. */
 static bool nfds_fit(const union pp_msg *m, const struct row *row, unsigned nfds)
 {
 	switch (m->head.type) {
 	case PP_ACCEPT:
 		return nfds == row->nfds + (m->accept.has_pidfd ? 1 : 0);
+	case PP_RESUME:
+		return nfds == m->resume.n;
 	case PP_NIC_FDS:
 		return m->nic_fds.error ? nfds == 0 : nfds == 1 || nfds == 2;
 	default:

@@ -9,12 +9,16 @@
  *   reeved -> core                            descriptors
  *     PP_HELLO    version, sizes              lease memory, /dev/null, two netlink sockets
  *     PP_CONF     a config is in force        sealed memfd with struct conf
+ *     PP_RESUME   clients of an earlier core  their sockets
  *     PP_ACCEPT   a client was accepted       socket [, pidfd]
  *     PP_RESULT   answer to PP_CPUSET, PP_PLANE, PP_NIC_*
  *     PP_NIC_FDS, PP_NIC_COUNTS               see privproto/nic.h
  *     PP_STOP     close everything and exit
  *   core -> reeved
  *     PP_READY    the config is in force, or why it can't be
+ *     PP_SYNCED   all that is still held has been named: drop the rest. PP_RESULT
+ *     PP_UNKNOWN  nothing is known of that client: tell who it is, by PP_ACCEPT
+ *     PP_ADMIN    an administrator wants another reeved, or none; PP_RESULT: why not
  *     PP_CLOSE    the client is shut down: drop the kept descriptor
  *     PP_CPUSET   put a tenant's cgroup under these CPUs
  *     PP_PLANE    open a plane's socket, or close it again
@@ -29,12 +33,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/fd.h"
 #include "model/conf.h"
 #include "model/peer.h"
 #include "privproto/nic.h"
 
 enum {
-	PP_VERSION = 2,
+	PP_VERSION = 3,
 	PP_VERSION_TEXT = 64,
 	PP_CLIENTS_MAX = 16384,	    /* connections at once, whatever the descriptor limit */
 	PP_LEDGER_BYTES = 20 << 20, /* size of the lease memory; the core checks that it fits */
@@ -46,7 +51,11 @@ enum pp_type {
 	PP_ACCEPT,
 	PP_RESULT,
 	PP_STOP,
+	PP_RESUME,
 	PP_READY,
+	PP_SYNCED,
+	PP_UNKNOWN,
+	PP_ADMIN,
 	PP_CLOSE,
 	PP_CPUSET,
 	PP_PLANE,
@@ -64,6 +73,14 @@ enum pp_type {
 	PP_TYPE_MAX,
 };
 
+/* How the core before this one ended. */
+enum pp_end {
+	PP_END_NONE,   /* there was none, or it was told to */
+	PP_END_KILLED, /* from outside */
+	PP_END_FAULT,  /* of itself */
+	PP_END_MAX,
+};
+
 enum pp_door { PP_DOOR_NATIVE, PP_DOOR_MTL, PP_DOOR_MAX };
 
 struct pp_hello {
@@ -74,6 +91,8 @@ struct pp_hello {
 	uint32_t max_clients;  /* connections reeved will hand over at most */
 	uint32_t pid;	       /* of reeved, for Status */
 	uint32_t foreign_fds;  /* clients can pass descriptors: look before reading */
+	uint32_t last_end;     /* enum pp_end */
+	uint32_t nresumed;     /* clients that PP_RESUME will name; then nothing else is to come */
 	uint32_t pad;
 	uint32_t log_format, log_level; /* the command line's; their _MAX: not said there */
 	char version_text[PP_VERSION_TEXT];
@@ -86,6 +105,13 @@ struct pp_conf {
 /* A connection is named by slot and use, so that a late message can't hit its successor. */
 struct pp_conn {
 	uint32_t slot, use;
+};
+
+/* As many as descriptors fit into one message. */
+struct pp_resume {
+	struct pp_head head;
+	uint32_t n, pad;
+	struct pp_conn conns[FD_PASS_MAX];
 };
 
 struct pp_accept {
@@ -134,7 +160,23 @@ struct pp_ready {
 	char why[128];
 };
 
-struct pp_simple { /* PP_STOP */
+struct pp_unknown {
+	struct pp_head head;
+	struct pp_conn conn;
+};
+
+enum pp_admin_op {
+	PP_ADMIN_UPGRADE,   /* start anew from the program that is installed now */
+	PP_ADMIN_STOP_KEEP, /* end, and leave everything as it is for the next start */
+	PP_ADMIN_MAX,
+};
+
+struct pp_admin {
+	struct pp_head head;
+	uint32_t op, pad;
+};
+
+struct pp_simple { /* PP_STOP, PP_SYNCED */
 	struct pp_head head;
 };
 
@@ -142,6 +184,9 @@ union pp_msg {
 	struct pp_head head;
 	struct pp_hello hello;
 	struct pp_conf conf;
+	struct pp_resume resume;
+	struct pp_unknown unknown;
+	struct pp_admin admin;
 	struct pp_accept accept;
 	struct pp_close close;
 	struct pp_cpuset cpuset;

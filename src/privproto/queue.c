@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@
 
 struct pp_waiting {
 	struct pp_waiting *next;
-	int fds[FD_PASS_MAX];
+	int *fds; /* behind the message */
 	unsigned nfds;
 	union pp_msg msg; /* last: only its own size is allocated */
 };
@@ -50,11 +51,14 @@ static int keep(struct pp_queue *q, const void *msg, const int *fds, unsigned nf
 {
 	const struct pp_head *head = msg;
 	size_t size = pp_size(head->type);
-	struct pp_waiting *w = calloc(1, offsetof(struct pp_waiting, msg) + size);
+	struct pp_waiting *w;
 
+	size = (size + alignof(int) - 1) / alignof(int) * alignof(int);
+	w = calloc(1, offsetof(struct pp_waiting, msg) + size + nfds * sizeof(*w->fds));
 	if (!w)
 		return -ENOMEM;
-	memcpy(&w->msg, msg, size);
+	w->fds = (int *)((char *)&w->msg + size);
+	memcpy(&w->msg, msg, pp_size(head->type));
 	for (; w->nfds < nfds; w->nfds++) {
 		w->fds[w->nfds] = fcntl(fds[w->nfds], F_DUPFD_CLOEXEC, 3);
 		if (w->fds[w->nfds] < 0) {

@@ -81,6 +81,9 @@ static void check_fields(const union pp_msg *m)
 	case PP_HELLO:
 		require(strlen(m->hello.version_text) < sizeof(m->hello.version_text));
 		break;
+	case PP_RESUME:
+		require(m->resume.n && m->resume.n <= FD_PASS_MAX);
+		break;
 	case PP_ACCEPT:
 		require(m->accept.door < PP_DOOR_MAX);
 		require(m->accept.peer.ngroups <= PEER_GROUPS_MAX);

@@ -186,9 +186,12 @@ static void descriptors_arrive_in_order(void **state)
 static void more_descriptors_than_may_be_sent(void **state)
 {
 	struct pair *p = *state;
-	int fds[FD_PASS_MAX + 1] = { p->a, p->a, p->a, p->a, p->a };
+	int fds[FD_PASS_MAX + 1];
 	unsigned nfds = 99;
 	char byte;
+
+	for (unsigned i = 0; i <= FD_PASS_MAX; i++)
+		fds[i] = p->a;
 
 	assert_int_equal(fd_send(p->a, "x", 1, fds, FD_PASS_MAX + 1), -EINVAL);
 	assert_int_equal(fd_recv(p->b, &byte, 1, NULL, 0, &nfds), -EAGAIN);

@@ -45,6 +45,12 @@ static int some_fd(void)
 	return fd;
 }
 
+static void some_fds(int fds[static FD_PASS_MAX])
+{
+	for (unsigned i = 0; i < FD_PASS_MAX; i++)
+		fds[i] = some_fd();
+}
+
 /* The number the next descriptor would get: the same twice when none is left open between. */
 static int next_fd(void)
 {
@@ -129,7 +135,19 @@ static union pp_msg sound(uint32_t type)
 		m.hello.max_clients = 1000;
 		m.hello.log_format = LOG_FORMAT_MAX;
 		m.hello.log_level = LOG_LEVEL_MAX;
+		m.hello.last_end = PP_END_FAULT;
+		m.hello.nresumed = 1000;
 		strcpy(m.hello.version_text, "0.1.0");
+		break;
+	case PP_RESUME:
+		m.resume.n = FD_PASS_MAX;
+		m.resume.conns[FD_PASS_MAX - 1].slot = PP_CLIENTS_MAX - 1;
+		break;
+	case PP_UNKNOWN:
+		m.unknown.conn.slot = PP_CLIENTS_MAX - 1;
+		break;
+	case PP_ADMIN:
+		m.admin.op = PP_ADMIN_STOP_KEEP;
 		break;
 	case PP_ACCEPT:
 		m.accept.conn = (struct pp_conn){ PP_CLIENTS_MAX - 1, 1 };
@@ -160,6 +178,8 @@ static unsigned fds_of(uint32_t type)
 	switch (type) {
 	case PP_HELLO:
 		return 4;
+	case PP_RESUME:
+		return FD_PASS_MAX;
 	case PP_NIC_FDS:
 		return 2;
 	case PP_CONF:
@@ -416,11 +436,27 @@ static void test_fields_of_counts(void **state)
 	assert_spoils(PP_NIC_COUNTS, m.nic_counts.n = PP_COUNTS_MAX + 1);
 }
 
+static void test_fields_about_an_earlier_core(void **state)
+{
+	(void)state;
+	assert_spoils(PP_HELLO, m.hello.last_end = PP_END_MAX);
+	assert_spoils(PP_HELLO, m.hello.nresumed = m.hello.max_clients + 1);
+	assert_spoils(PP_RESUME, m.resume.n = 0);
+	assert_spoils(PP_RESUME, m.resume.n = FD_PASS_MAX - 1);
+	assert_spoils(PP_RESUME, m.resume.n = FD_PASS_MAX + 1);
+	assert_spoils(PP_RESUME, m.resume.conns[FD_PASS_MAX - 1].slot = PP_CLIENTS_MAX);
+	assert_spoils(PP_UNKNOWN, m.unknown.conn.slot = PP_CLIENTS_MAX);
+	assert_spoils(PP_SYNCED, m.head.serial = 0);
+	assert_spoils(PP_ADMIN, m.head.serial = 0);
+	assert_spoils(PP_ADMIN, m.admin.op = PP_ADMIN_MAX);
+}
+
 static void test_each_type_through_a_socket(void **state)
 {
 	const struct pair *pair = *state;
-	int fds[FD_PASS_MAX] = { some_fd(), some_fd(), some_fd(), some_fd() };
+	int fds[FD_PASS_MAX];
 
+	some_fds(fds);
 	for (uint32_t type = PP_HELLO; type < PP_TYPE_MAX; type++) {
 		union pp_msg out = sound(type), in;
 		enum pp_side side = side_of(type);
@@ -495,10 +531,11 @@ static void test_an_unsound_message_leaves_nothing_open(void **state)
 {
 	const struct pair *pair = *state;
 	union pp_msg m = sound(PP_READY), before, in;
-	int fds[FD_PASS_MAX] = { some_fd(), some_fd(), some_fd(), some_fd() };
-	int got[FD_PASS_MAX], free_fd = next_fd();
+	int fds[FD_PASS_MAX], got[FD_PASS_MAX], free_fd;
 	unsigned nfds = 99;
 
+	some_fds(fds);
+	free_fd = next_fd();
 	memset(&in, 0x5a, sizeof(in));
 	before = in;
 	for (unsigned n = 1; n <= FD_PASS_MAX; n++) {
@@ -563,6 +600,7 @@ int main(void)
 		cmocka_unit_test(test_flow_fields),
 		cmocka_unit_test(test_socket_fields),
 		cmocka_unit_test(test_fields_of_counts),
+		cmocka_unit_test(test_fields_about_an_earlier_core),
 		with_pair(test_each_type_through_a_socket),
 		with_pair(test_nothing_there),
 		with_pair(test_the_other_side_is_gone),
