@@ -174,7 +174,7 @@ static int take_hello(struct core *core, const struct pp_hello *m, const int *fd
 	if (mem == MAP_FAILED)
 		return fail(e, errno, "can't map the lease memory: %m");
 	core->hello = *m;
-	if (ledger_init(mem, ledger_bytes(), &core->ledger) < 0)
+	if (ledger_init(mem, ledger_bytes(), NULL, &core->ledger) < 0)
 		return fail(e, EINVAL, "the lease memory can't be used");
 	core->rtnl_watch.fd = fds[2];
 	core->ethnl_watch.fd = fds[3];

@@ -97,7 +97,7 @@ struct reeve_event {
 	uint64_t instance, lease; /* 0: none */
 	unsigned uid, pid;
 	char time[32];
-	char type[24]; /* "grant", "refuse", "release", "expire", "instance-end", ... */
+	char type[24]; /* "grant", "refuse", "release", "expire", "instance-end", "orphan", ... */
 	char tenant[32];
 	char resource[64]; /* "lcore 5", "" for none */
 	char error[24];	   /* "quota", "taken", ...; "" when nothing was refused */

@@ -27,13 +27,15 @@ void event_add(struct ledger *l, struct event *ev)
 	struct tenant_slot *t = &l->tenants[ev->tenant];
 	struct event *place = &l->events[ev->tenant][t->events % LEDGER_EVENTS];
 
+	keep(l, place);
+	keep(l, &t->events);
+	keep(l, &l->last_seq);
 	ev->seq = l->last_seq + 1;
 	ev->pad = 0;
 	ev->why[EVENT_WHY_MAX - 1] = '\0';
 	if (t->events >= LEDGER_EVENTS)
 		t->lost_seq = place->seq;
 	*place = *ev;
-	store_barrier();
 	t->events++;
 	l->last_tenant = ev->tenant;
 	l->last_seq = ev->seq;
@@ -45,9 +47,8 @@ uint64_t ledger_event(struct ledger *l, struct event *ev)
 {
 	if (ev->tenant >= TENANT_MAX || ev->type >= EVENT_TYPE_MAX || ev->res.kind > RES_KIND_MAX)
 		return 0;
-	change_begin(l);
+	make_room(l);
 	event_add(l, ev);
-	change_end(l);
 	return ev->seq;
 }
 

@@ -55,6 +55,7 @@ void index_add(struct ledger *l, uint32_t lease)
 {
 	uint32_t *link = index_place(l, &l->leases[lease].res);
 
+	keep(l, link);
 	l->leases[lease].slot.link = *link;
 	*link = lease;
 }
@@ -63,5 +64,6 @@ void index_del(struct ledger *l, uint32_t lease)
 {
 	uint32_t *link = index_place(l, &l->leases[lease].res);
 
+	keep(l, link);
 	*link = l->leases[lease].slot.link;
 }

@@ -19,7 +19,8 @@ static void instance_name(struct instance_slot *s, const char *name)
 
 static void instance_fill(struct instance_slot *s, const struct instance *in)
 {
-	s->kind = (uint16_t)in->kind;
+	s->kind = (uint8_t)in->kind;
+	s->orphan = 0;
 	s->tenant = (uint16_t)in->tenant;
 	s->pid = in->pid;
 	s->uid = in->uid;
@@ -49,6 +50,7 @@ static void instance_copy(const struct ledger *l, uint32_t n, struct instance *r
 		.cgroup_id = s->cgroup_id,
 		.since = s->since,
 		.leases = s->leases,
+		.orphan = s->orphan,
 	};
 	memcpy(ret->name, s->name, sizeof(ret->name));
 }
@@ -83,14 +85,14 @@ int ledger_instance_start(struct ledger *l, const struct instance *in, ledger_id
 		return -ENOENT;
 	if (!n)
 		return -ENOSPC;
-	change_begin(l);
-	pool_take(&l->instance_pool, n, &s->slot);
+	make_room(l);
+	keep(l, s);
+	keep(l, &l->tenants[in->tenant].instances);
+	pool_take(l, &l->instance_pool, n, &s->slot);
 	instance_fill(s, in);
-	store_barrier();
 	s->slot.state = INSTANCE_LIVE;
 	l->tenants[in->tenant].instances++;
 	instance_event(l, n, &ev, start_why[in->kind]);
-	change_end(l);
 	*ret = slot_id(&s->slot, n);
 	return 0;
 }
@@ -102,10 +104,10 @@ int ledger_instance_claim(struct ledger *l, ledger_id id, uint32_t claimed_pid,
 
 	if (!n)
 		return -ENOENT;
-	change_begin(l);
+	make_room(l);
+	keep(l, &l->instances[n]);
 	l->instances[n].claimed_pid = claimed_pid;
 	instance_name(&l->instances[n], name);
-	change_end(l);
 	return 0;
 }
 
@@ -119,6 +121,7 @@ static void end_leases(struct ledger *l, uint32_t instance, uint64_t wall_ns, co
 
 		lease_describe(l, lease, &ev);
 		str_copy(ev.why, sizeof(ev.why), why ? why : "");
+		make_room(l);
 		lease_end(l, lease);
 		if (held)
 			event_add(l, &ev);
@@ -133,15 +136,45 @@ int ledger_instance_end(struct ledger *l, ledger_id id, uint64_t wall_ns, const 
 
 	if (!n)
 		return -ENOENT;
-	change_begin(l);
 	end_leases(l, n, wall_ns, why);
+	make_room(l);
 	instance_event(l, n, &ev, why);
+	keep(l, &s->slot);
+	keep(l, &l->tenants[s->tenant].instances);
 	s->slot.state = SLOT_FREE;
-	store_barrier();
-	pool_give(&l->instance_pool, n, &s->slot);
+	pool_give(l, &l->instance_pool, n, &s->slot);
 	l->tenants[s->tenant].instances--;
 	tenant_drop_idle(l, s->tenant);
-	change_end(l);
+	return 0;
+}
+
+static void undo_leases(struct ledger *l, uint32_t instance)
+{
+	uint32_t next;
+
+	for (uint32_t n = l->instances[instance].first; n; n = next) {
+		next = l->leases[n].next;
+		if (l->leases[n].slot.state != LEASE_RESERVED)
+			continue;
+		make_room(l);
+		lease_end(l, n);
+	}
+}
+
+int ledger_instance_orphan(struct ledger *l, ledger_id id, uint64_t wall_ns, const char *why)
+{
+	struct event ev = { .type = EVENT_ORPHAN, .wall_ns = wall_ns };
+	uint32_t n = instance_find(l, id);
+
+	if (!n)
+		return -ENOENT;
+	undo_leases(l, n);
+	if (l->instances[n].orphan)
+		return 0;
+	make_room(l);
+	keep(l, &l->instances[n].orphan);
+	l->instances[n].orphan = 1;
+	instance_event(l, n, &ev, why);
 	return 0;
 }
 

@@ -8,18 +8,15 @@
  * from the free list first and above `high` only when that is empty: pages
  * beyond the high-water mark are neither read nor written.
  *
- * What the layout guarantees to whoever opens it after its writer was killed
- * (killed, not powered off: a compiler barrier is all the order that needs):
+ * What the layout guarantees to whoever opens it after its writer was killed:
  *   1. `magic` is written last by ledger_init(): no magic, no ledger.
- *   2. `change` is odd from before the first write of a change until after its
- *      last. An even one means that the memory is between two changes;
- *      ledger_open() refuses an odd one.
- *   3. The truth is in the slots alone: the tenants' name, state and quota, and
- *      each live instance and lease with its generation, owner and resource. A
- *      slot's `state` is the last of its words to be written when it is taken
- *      and the first to be cleared when it is given back, and `high` covers it
- *      by then. A live slot is therefore whole, in an odd memory too; only a
- *      quota or a client's name may be half new.
+ *   2. Every line is kept in the undo log before a word of it changes, new slots
+ *      not excepted: a tenant's ring that starts anew is old memory to whom it
+ *      is taken back. After undo_take_back() the memory is, byte for byte, what
+ *      it was when it was settled last.
+ *   3. The truth is in the slots alone: the tenants' name, state and quota, each
+ *      live instance and lease with its generation, owner and resource, and the
+ *      particulars of flows.
  *   4. All else (free lists, hash chains, lease lists, timers, counts) follows
  *      from the slots and could be made anew from them.
  *   5. An id is never given out twice: a slot's generation only grows, and a
@@ -32,6 +29,7 @@
 
 #include <stdalign.h>
 
+#include "journal/undo.h"
 #include "ledger/ledger.h"
 
 #define LEDGER_MAGIC UINT64_C(0x72656764656c7672) /* "rvledger" in memory */
@@ -40,7 +38,7 @@
 #define LEDGER_SEQ_LAST (UINT64_MAX / 2)
 
 enum {
-	LEDGER_VERSION = 2,
+	LEDGER_VERSION = 3,
 	LEDGER_BUCKETS = 16384,
 	LEDGER_ALIGN = 64,
 	LEDGER_PAGE = 4096,
@@ -48,7 +46,7 @@ enum {
 
 enum tenant_state { TENANT_UNUSED, TENANT_LIVE, TENANT_RETIRED };
 
-enum { SLOT_FREE = 0, INSTANCE_LIVE = 1 };
+enum { SLOT_FREE = 0, INSTANCE_LIVE = 1, FLOW_LIVE = 1 };
 
 /* Which slots of a table are in use. */
 struct pool {
@@ -63,26 +61,27 @@ struct slot {
 	uint32_t state;	     /* SLOT_FREE or the table's own */
 };
 
+/* Who it is, what it has, what it may: a lease changes the second line only. */
 struct tenant_slot {
 	char name[TENANT_NAME_MAX];
 	uint32_t state; /* enum tenant_state */
 	uint32_t instances;
-	struct quota quota;
-	uint32_t used[RES_KIND_MAX];
+	alignas(LEDGER_ALIGN) uint32_t used[RES_KIND_MAX];
 	uint64_t granted, refused;
 	uint64_t events;   /* ever made; the ring keeps the last LEDGER_EVENTS */
 	uint64_t lost_seq; /* of the newest event that was overwritten */
-	uint64_t pad[7];
+	alignas(LEDGER_ALIGN) struct quota quota;
 };
 
 struct instance_slot {
 	struct slot slot;
-	uint16_t kind;
+	uint8_t kind;
+	uint8_t orphan; /* 0 or 1 */
 	uint16_t tenant;
 	uint32_t pid, uid, gid;
 	uint32_t claimed_pid;
 	uint32_t leases;
-	uint32_t first; /* of its leases */
+	uint32_t first; /* of its leases; in one line with their number */
 	uint64_t start_time;
 	uint64_t cgroup_id;
 	uint64_t since;
@@ -101,11 +100,19 @@ struct lease_slot {
 	uint16_t uses; /* at least 1 */
 };
 
+/* The particulars of a lease over a flow. */
+struct flow_slot {
+	struct slot slot;
+	uint32_t pad;
+	ledger_id lease;
+	struct flow flow;
+};
+
 struct ledger {
 	uint64_t magic;
 	uint64_t size;
 	uint32_t version;
-	uint32_t change;
+	uint32_t undo; /* the log lies so many bytes in front of this; 0: there is none */
 	uint64_t last_seq;
 	struct pool instance_pool;
 	struct pool lease_pool;
@@ -118,36 +125,51 @@ struct ledger {
 	alignas(LEDGER_ALIGN) struct instance_slot instances[LEDGER_INSTANCES + 1];
 	alignas(LEDGER_ALIGN) struct lease_slot leases[LEDGER_LEASES + 1];
 	alignas(LEDGER_ALIGN) struct event events[TENANT_MAX][LEDGER_EVENTS];
+	alignas(LEDGER_ALIGN) struct pool flow_pool;
+	alignas(LEDGER_ALIGN) uint16_t flow_of[LEDGER_LEASES + 1]; /* slot of its flow; 0: none */
+	alignas(LEDGER_ALIGN) struct flow_slot flows[LEDGER_FLOWS + 1];
 };
 
 _Static_assert(sizeof(struct tenant_slot) == 192, "layout");
 _Static_assert(sizeof(struct instance_slot) == 128, "layout");
+_Static_assert(offsetof(struct instance_slot, first) < LEDGER_ALIGN, "layout");
 _Static_assert(sizeof(struct lease_slot) == 64, "layout");
+_Static_assert(sizeof(struct flow_slot) == 64, "layout");
+_Static_assert(LEDGER_FLOWS <= UINT16_MAX, "layout");
 _Static_assert(offsetof(struct ledger, tenants) == 64, "layout");
 _Static_assert(offsetof(struct ledger, buckets) == 12352, "layout");
 _Static_assert(offsetof(struct ledger, timers) == 77888, "layout");
 _Static_assert(offsetof(struct ledger, instances) == 602176, "layout");
 _Static_assert(offsetof(struct ledger, leases) == 2699456, "layout");
 _Static_assert(offsetof(struct ledger, events) == 11088128, "layout");
-_Static_assert(sizeof(struct ledger) < 18 << 20, "about 17 MB");
+_Static_assert(sizeof(struct ledger) < 19 << 20, "about 18 MB");
 
-/* The compiler may not move a store across this. */
-static inline void store_barrier(void)
+static inline struct undo *undo_of(struct ledger *l)
 {
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return l->undo ? (struct undo *)((char *)l - l->undo) : NULL;
 }
 
-/* Every change stands between these two, and no refusal gets as far as the first. */
-static inline void change_begin(struct ledger *l)
+/* Before anything of *object changes. */
+#define keep(l, object) keep_bytes(l, object, sizeof(*(object)))
+
+static inline void keep_bytes(struct ledger *l, const void *at, size_t len)
 {
-	l->change++;
-	store_barrier();
+	struct undo *u = undo_of(l);
+
+	if (u)
+		undo_keep(u, at, len);
 }
 
-static inline void change_end(struct ledger *l)
+/*
+ * Where the memory is sound, and before each step that changes fewer lines than
+ * that: of a change that is too large for the log, what was done stays.
+ */
+static inline void make_room(struct ledger *l)
 {
-	store_barrier();
-	l->change++;
+	struct undo *u = undo_of(l);
+
+	if (u && undo_room(u) < LEDGER_UNDO_ROOM)
+		undo_settle(u);
 }
 
 /*
@@ -178,8 +200,10 @@ static inline uint32_t pool_next(const struct pool *p, uint32_t max)
 	return p->high < max ? p->high + 1 : p->free;
 }
 
-static inline void pool_take(struct pool *p, uint32_t n, struct slot *s)
+/* Here and below, the caller has kept the slot. */
+static inline void pool_take(struct ledger *l, struct pool *p, uint32_t n, struct slot *s)
 {
+	keep(l, p);
 	if (n > p->high) {
 		p->high = n;
 		s->generation = 1;
@@ -192,8 +216,9 @@ static inline void pool_take(struct pool *p, uint32_t n, struct slot *s)
 }
 
 /* The caller has cleared the state. */
-static inline void pool_give(struct pool *p, uint32_t n, struct slot *s)
+static inline void pool_give(struct ledger *l, struct pool *p, uint32_t n, struct slot *s)
 {
+	keep(l, p);
 	p->used--;
 	s->link = 0;
 	if (s->generation == UINT32_MAX)
@@ -221,14 +246,14 @@ static inline uint32_t lease_find(const struct ledger *l, ledger_id id)
 	return slot_id(&l->leases[n].slot, n) == id ? n : 0;
 }
 
-/* index.c: from a resource to its lease. */
+/* index.c: from a resource to its lease, whose slot is kept. */
 uint32_t index_bucket(const struct res *res);
 int index_compare(const struct res *a, const struct res *b);
 uint32_t index_find(const struct ledger *l, const struct res *res);
 void index_add(struct ledger *l, uint32_t lease);
 void index_del(struct ledger *l, uint32_t lease);
 
-/* timer.c */
+/* timer.c: likewise. */
 void timer_add(struct ledger *l, uint32_t lease);
 void timer_del(struct ledger *l, uint32_t lease);
 
@@ -240,6 +265,9 @@ void lease_end(struct ledger *l, uint32_t lease);
 /* Fills *ev with what is known of a lease, or of an instance. */
 void lease_describe(const struct ledger *l, uint32_t lease, struct event *ev);
 void instance_describe(const struct ledger *l, uint32_t instance, struct event *ev);
+
+/* flow.c: forgets the particulars of a lease, if there are any. */
+void flow_drop(struct ledger *l, uint32_t lease);
 
 /* event.c: ledger_event() within a change. */
 void event_add(struct ledger *l, struct event *ev);

@@ -28,6 +28,19 @@ static void lease_copy(const struct ledger *l, uint32_t n, struct lease *ret)
 	};
 }
 
+static void set_prev(struct ledger *l, uint32_t lease, uint32_t prev)
+{
+	keep(l, &l->leases[lease].prev);
+	l->leases[lease].prev = prev;
+}
+
+static void set_next(struct ledger *l, uint32_t lease, uint32_t next)
+{
+	keep(l, &l->leases[lease].next);
+	l->leases[lease].next = next;
+}
+
+/* Of a lease whose slot is kept already. */
 static void list_add(struct ledger *l, uint32_t lease)
 {
 	struct lease_slot *s = &l->leases[lease];
@@ -36,7 +49,8 @@ static void list_add(struct ledger *l, uint32_t lease)
 	s->prev = 0;
 	s->next = owner->first;
 	if (s->next)
-		l->leases[s->next].prev = lease;
+		set_prev(l, s->next, lease);
+	keep(l, &owner->first);
 	owner->first = lease;
 	owner->leases++;
 }
@@ -46,10 +60,11 @@ static void list_del(struct ledger *l, uint32_t lease)
 	struct lease_slot *s = &l->leases[lease];
 	struct instance_slot *owner = &l->instances[s->instance];
 
+	keep(l, &owner->first);
 	if (s->next)
-		l->leases[s->next].prev = s->prev;
+		set_prev(l, s->next, s->prev);
 	if (s->prev)
-		l->leases[s->prev].next = s->next;
+		set_next(l, s->prev, s->next);
 	else
 		owner->first = s->next;
 	owner->leases--;
@@ -112,12 +127,22 @@ static int may_reserve(const struct ledger *l, const struct host *host,
 	return pool_next(&l->lease_pool, LEDGER_LEASES) ? 0 : -ENOSPC;
 }
 
+/* How many of a kind a tenant has: one more or one less. */
+static void count_used(struct ledger *l, uint32_t instance, uint32_t kind, int more)
+{
+	uint32_t *used = &l->tenants[l->instances[instance].tenant].used[kind];
+
+	keep(l, used);
+	*used += (uint32_t)more;
+}
+
 static uint32_t lease_make(struct ledger *l, uint32_t instance, const struct lease_want *want)
 {
 	uint32_t n = pool_next(&l->lease_pool, LEDGER_LEASES);
 	struct lease_slot *s = &l->leases[n];
 
-	pool_take(&l->lease_pool, n, &s->slot);
+	keep(l, s);
+	pool_take(l, &l->lease_pool, n, &s->slot);
 	s->instance = instance;
 	s->res = want->res;
 	s->since = want->wall_ns;
@@ -125,11 +150,10 @@ static uint32_t lease_make(struct ledger *l, uint32_t instance, const struct lea
 	s->timer = 0;
 	s->whole_core = want->whole_core;
 	s->uses = 1;
-	store_barrier();
 	s->slot.state = LEASE_RESERVED;
 	list_add(l, n);
 	index_add(l, n);
-	l->tenants[l->instances[instance].tenant].used[want->res.kind]++;
+	count_used(l, instance, want->res.kind, 1);
 	return n;
 }
 
@@ -137,14 +161,16 @@ void lease_end(struct ledger *l, uint32_t lease)
 {
 	struct lease_slot *s = &l->leases[lease];
 
+	keep(l, s);
 	s->slot.state = SLOT_FREE;
-	store_barrier();
-	l->tenants[l->instances[s->instance].tenant].used[s->res.kind]--;
+	count_used(l, s->instance, s->res.kind, -1);
 	if (s->timer)
 		timer_del(l, lease);
+	if (s->res.kind == RES_FLOW)
+		flow_drop(l, lease);
 	index_del(l, lease);
 	list_del(l, lease);
-	pool_give(&l->lease_pool, lease, &s->slot);
+	pool_give(l, &l->lease_pool, lease, &s->slot);
 }
 
 void lease_describe(const struct ledger *l, uint32_t lease, struct event *ev)
@@ -167,9 +193,8 @@ int ledger_reserve(struct ledger *l, const struct host *host, const struct lease
 		*ret_holder = slot_id(&l->leases[holder].slot, holder);
 	if (r < 0)
 		return r;
-	change_begin(l);
+	make_room(l);
 	n = lease_make(l, instance_find(l, want->instance), want);
-	change_end(l);
 	*ret = slot_id(&l->leases[n].slot, n);
 	return 0;
 }
@@ -190,13 +215,14 @@ int ledger_commit(struct ledger *l, ledger_id lease)
 	lease_describe(l, n, &ev);
 	ev.wall_ns = s->since;
 	str_copy(ev.why, sizeof(ev.why), grant_text[s->whole_core != 0][s->expires != 0]);
-	change_begin(l);
+	make_room(l);
+	keep(l, s);
+	keep(l, &l->tenants[ev.tenant].granted);
 	s->slot.state = LEASE_HELD;
 	if (s->expires)
 		timer_add(l, n);
 	l->tenants[ev.tenant].granted++;
 	event_add(l, &ev);
-	change_end(l);
 	return 0;
 }
 
@@ -206,10 +232,19 @@ int ledger_undo(struct ledger *l, ledger_id lease)
 
 	if (!n || l->leases[n].slot.state != LEASE_RESERVED)
 		return -ENOENT;
-	change_begin(l);
+	make_room(l);
 	lease_end(l, n);
-	change_end(l);
 	return 0;
+}
+
+void ledger_undo_reserved(struct ledger *l)
+{
+	for (uint32_t n = 1; n <= l->lease_pool.high; n++) {
+		if (l->leases[n].slot.state != LEASE_RESERVED)
+			continue;
+		make_room(l);
+		lease_end(l, n);
+	}
 }
 
 int ledger_rename(struct ledger *l, ledger_id lease, uint64_t res_id)
@@ -226,11 +261,11 @@ int ledger_rename(struct ledger *l, ledger_id lease, uint64_t res_id)
 	holder = index_find(l, &to);
 	if (holder)
 		return holder == n ? 0 : -EBUSY;
-	change_begin(l);
+	make_room(l);
+	keep(l, s);
 	index_del(l, n);
 	s->res.id = res_id;
 	index_add(l, n);
-	change_end(l);
 	return 0;
 }
 
@@ -244,9 +279,9 @@ static uint32_t held_find(const struct ledger *l, ledger_id lease)
 
 static void set_uses(struct ledger *l, uint32_t lease, uint32_t uses)
 {
-	change_begin(l);
+	make_room(l);
+	keep(l, &l->leases[lease].uses);
 	l->leases[lease].uses = (uint16_t)uses;
-	change_end(l);
 }
 
 int ledger_use(struct ledger *l, ledger_id lease, uint32_t *ret)
@@ -295,10 +330,9 @@ int ledger_revoke(struct ledger *l, ledger_id lease, uint64_t wall_ns, const cha
 		return -ENOENT;
 	lease_describe(l, n, &ev);
 	str_copy(ev.why, sizeof(ev.why), why ? why : "");
-	change_begin(l);
+	make_room(l);
 	lease_end(l, n);
 	event_add(l, &ev);
-	change_end(l);
 	return 0;
 }
 
@@ -315,10 +349,9 @@ int ledger_expire(struct ledger *l, uint64_t boot_ns, uint64_t wall_ns, struct l
 	lease_describe(l, n, &ev);
 	res_format(&ev.res, name, sizeof(name));
 	snprintf(ev.why, sizeof(ev.why), "the time limit of %s was reached", name);
-	change_begin(l);
+	make_room(l);
 	lease_end(l, n);
 	event_add(l, &ev);
-	change_end(l);
 	return 0;
 }
 

@@ -15,32 +15,50 @@ static bool memory_fits(const void *mem, size_t len)
 	return mem && (uintptr_t)mem % LEDGER_ALIGN == 0 && len >= ledger_bytes();
 }
 
-int ledger_init(void *mem, size_t len, struct ledger **ret)
+/* The log lies in front of the memory and looks after all of it. */
+static bool undo_fits(const void *mem, const struct undo *undo)
+{
+	uintptr_t from = (uintptr_t)undo, to = (uintptr_t)mem;
+
+	if (!undo)
+		return true;
+	return from % UNDO_LINE == 0 && to >= from + sizeof(*undo) && to - from <= UINT32_MAX &&
+	       undo->bytes >= to - from + ledger_bytes();
+}
+
+static uint32_t undo_offset(const void *mem, const struct undo *undo)
+{
+	return undo ? (uint32_t)((uintptr_t)mem - (uintptr_t)undo) : 0;
+}
+
+int ledger_init(void *mem, size_t len, struct undo *undo, struct ledger **ret)
 {
 	struct ledger *l = mem;
 
-	if (!memory_fits(mem, len))
+	if (!memory_fits(mem, len) || !undo_fits(mem, undo))
 		return -EINVAL;
 	l->size = ledger_bytes();
 	l->version = LEDGER_VERSION;
-	store_barrier();
+	l->undo = undo_offset(mem, undo);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST); /* the compiler may not move a store across it */
 	l->magic = LEDGER_MAGIC;
 	*ret = l;
 	return 0;
 }
 
-int ledger_open(void *mem, size_t len, struct ledger **ret)
+int ledger_open(void *mem, size_t len, struct undo *undo, struct ledger **ret)
 {
 	struct ledger *l = mem;
 	int r;
 
-	if (!memory_fits(mem, len))
+	if (!memory_fits(mem, len) || !undo_fits(mem, undo))
 		return -EBADMSG;
 	r = ledger_verify(l);
 	if (r < 0)
 		return r;
 	if (l->last_seq > LEDGER_SEQ_LAST)
 		return -EBADMSG;
+	l->undo = undo_offset(mem, undo);
 	*ret = l;
 	return 0;
 }

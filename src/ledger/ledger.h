@@ -13,6 +13,16 @@
  *   - a tenant never holds more of a kind than its quota at the time of the grant;
  *   - an instance that ended holds nothing;
  *   - a refused call changes nothing but the refusal counters and the events.
+ *
+ * A writer that may be killed gives an undo log (journal/undo.h), which lies in
+ * front of the ledger in the same mapping. Every call then keeps what it
+ * changes, and whoever calls settles: several calls, and changes of the caller's
+ * own memory behind the same log, become one. The log is finite, so a call that
+ * finds fewer than LEDGER_UNDO_ROOM lines left settles what there is before it
+ * starts, and ledger_instance_end(), ledger_instance_orphan() and
+ * ledger_undo_reserved() do it between two leases as well; each such point is a
+ * sound ledger. Who needs several calls to be one looks at undo_room() first: a
+ * lease that is made or ended takes at most LEDGER_LEASE_LINES.
  */
 #ifndef REEVE_LEDGER_LEDGER_H
 #define REEVE_LEDGER_LEDGER_H
@@ -24,18 +34,23 @@
 #include "model/conf.h"
 #include "model/event.h"
 #include "model/host.h"
+#include "model/nic.h"
 #include "model/res.h"
 
 enum {
 	LEDGER_INSTANCES = 16384,
 	LEDGER_LEASES = 131072,
-	LEDGER_EVENTS = 512, /* kept for each tenant */
+	LEDGER_EVENTS = 512,  /* kept for each tenant */
+	LEDGER_FLOWS = 16384, /* whose particulars can be remembered */
 	LEDGER_NAME_MAX = 64,
+	LEDGER_UNDO_ROOM = 1024, /* lines of the undo log, here and below; see above */
+	LEDGER_LEASE_LINES = 64,
 };
 
 enum instance_kind { INSTANCE_MTL, INSTANCE_NATIVE, INSTANCE_KIND_MAX };
 
 struct ledger;
+struct undo;
 
 /*
  * Ids are given out once and never again while the memory lives; 0 is no id.
@@ -53,6 +68,7 @@ struct instance {
 	uint64_t cgroup_id;
 	uint64_t since; /* wall clock, ns */
 	uint32_t leases;
+	bool orphan;		    /* see ledger_instance_orphan() */
 	char name[LEDGER_NAME_MAX]; /* the client's words, cut to end in a NUL: escape them */
 };
 
@@ -73,14 +89,19 @@ struct lease {
 /* Bytes needed; a multiple of the page size. */
 size_t ledger_bytes(void);
 
-/* Makes a new ledger in zeroed memory of ledger_bytes(), 64-byte aligned; else -EINVAL. */
-int ledger_init(void *mem, size_t len, struct ledger **ret);
+/*
+ * Makes a new ledger in zeroed memory of ledger_bytes(), 64-byte aligned; else
+ * -EINVAL. `undo` looks after this memory too, or is NULL.
+ */
+int ledger_init(void *mem, size_t len, struct undo *undo, struct ledger **ret);
 
 /*
  * Takes over memory another process may have written: checks version, sizes and
  * every link before it believes one. -EBADMSG and *ret untouched when unsound.
+ * The caller has done undo_take_back(); `undo` as above, whatever log the last
+ * writer had.
  */
-int ledger_open(void *mem, size_t len, struct ledger **ret);
+int ledger_open(void *mem, size_t len, struct undo *undo, struct ledger **ret);
 
 /* Verifies every invariant; for tests and for ledger_open(). 0 or -EBADMSG. */
 int ledger_verify(const struct ledger *l);
@@ -110,7 +131,7 @@ int ledger_tenant(const struct ledger *l, uint32_t tenant, struct tenant *ret);
 /* --- instances ---------------------------------------------------------- */
 
 /*
- * Uses all of *in but id, leases; -ENOSPC when the table is full, -ENOENT when
+ * Uses all of *in but id, leases, orphan; -ENOSPC when the table is full, -ENOENT when
  * the tenant is not in the config, -EINVAL for an unknown kind. Makes
  * EVENT_INSTANCE_START.
  */
@@ -125,6 +146,13 @@ int ledger_instance_claim(struct ledger *l, ledger_id id, uint32_t claimed_pid,
  * then makes EVENT_INSTANCE_END with `why`. -ENOENT.
  */
 int ledger_instance_end(struct ledger *l, ledger_id id, uint64_t wall_ns, const char *why);
+
+/*
+ * Its connection is gone for good though its process lives. It keeps what it
+ * holds until it is ended; its reservations are undone. Makes EVENT_ORPHAN, the
+ * first time. -ENOENT.
+ */
+int ledger_instance_orphan(struct ledger *l, ledger_id id, uint64_t wall_ns, const char *why);
 
 int ledger_instance(const struct ledger *l, ledger_id id, struct instance *ret);
 
@@ -161,6 +189,8 @@ int ledger_reserve(struct ledger *l, const struct host *host, const struct lease
 int ledger_commit(struct ledger *l, ledger_id lease);
 /* The mechanism did not: as if never reserved. -ENOENT likewise. */
 int ledger_undo(struct ledger *l, ledger_id lease);
+/* All of them: who was at work on them is dead. */
+void ledger_undo_reserved(struct ledger *l);
 
 /*
  * A reserved lease whose number only the kernel could tell. -ENOENT likewise;
@@ -200,6 +230,15 @@ int ledger_instance_next_lease(const struct ledger *l, ledger_id instance, ledge
 			       struct lease *ret);
 /* The lease over a resource; -ENOENT: it is free. */
 int ledger_holder(const struct ledger *l, const struct res *res, struct lease *ret);
+
+/*
+ * What a lease over a flow is about, until the lease ends; a second time takes
+ * the place of the first. -ENOENT no such lease; -EINVAL it is not over a flow,
+ * or flow_check() refuses; -ENOSPC LEDGER_FLOWS have theirs.
+ */
+int ledger_set_flow(struct ledger *l, ledger_id lease, const struct flow *flow);
+/* -ENOENT: there is no such lease, or nothing was said of it. */
+int ledger_flow(const struct ledger *l, ledger_id lease, struct flow *ret);
 
 struct ledger_totals {
 	uint32_t instances, leases;

@@ -70,8 +70,7 @@ static void tenant_drop(struct ledger *l, uint32_t tenant)
 {
 	struct tenant_slot *t = &l->tenants[tenant];
 
-	t->state = TENANT_UNUSED;
-	store_barrier();
+	keep(l, t);
 	*t = (struct tenant_slot){ .events = t->events, .lost_seq = t->lost_seq };
 }
 
@@ -85,18 +84,21 @@ static void tenant_make(struct ledger *l, uint32_t tenant, const struct tenant_c
 {
 	struct tenant_slot *t = &l->tenants[tenant];
 
-	t->state = TENANT_UNUSED;
-	store_barrier();
-	*t = (struct tenant_slot){ .quota = conf->quota };
+	keep(l, t);
+	*t = (struct tenant_slot){ .state = TENANT_LIVE };
 	str_copy(t->name, sizeof(t->name), conf->name);
-	store_barrier();
-	t->state = TENANT_LIVE;
+}
+
+static void set_state(struct ledger *l, uint32_t tenant, uint32_t state)
+{
+	keep(l, &l->tenants[tenant].state);
+	l->tenants[tenant].state = state;
 }
 
 static void tenant_retire(struct ledger *l, uint32_t tenant)
 {
 	if (l->tenants[tenant].state == TENANT_LIVE)
-		l->tenants[tenant].state = TENANT_RETIRED;
+		set_state(l, tenant, TENANT_RETIRED);
 	tenant_drop_idle(l, tenant);
 }
 
@@ -110,7 +112,7 @@ int ledger_set_tenants(struct ledger *l, const struct conf *c, uint32_t slot[sta
 	r = plan_make(l, c, &plan);
 	if (r < 0)
 		return r;
-	change_begin(l);
+	make_room(l);
 	for (uint32_t t = 0; t < TENANT_MAX; t++)
 		if (!plan.keep[t])
 			tenant_retire(l, t);
@@ -119,10 +121,10 @@ int ledger_set_tenants(struct ledger *l, const struct conf *c, uint32_t slot[sta
 
 		if (plan.fresh[i])
 			tenant_make(l, plan.slot[i], &c->tenants[i]);
+		keep(l, &t->quota);
 		t->quota = c->tenants[i].quota;
-		t->state = TENANT_LIVE;
+		set_state(l, plan.slot[i], TENANT_LIVE);
 	}
-	change_end(l);
 	memcpy(slot, plan.slot, c->ntenants * sizeof(slot[0]));
 	return 0;
 }

@@ -7,6 +7,8 @@
 
 static void timer_put(struct ledger *l, uint32_t place, uint32_t lease)
 {
+	keep(l, &l->timers[place]);
+	keep(l, &l->leases[lease].timer);
 	l->timers[place] = lease;
 	l->leases[lease].timer = place + 1;
 }
@@ -46,14 +48,17 @@ static void timer_down(struct ledger *l, uint32_t place, uint32_t lease)
 
 void timer_add(struct ledger *l, uint32_t lease)
 {
+	keep(l, &l->ntimers);
 	timer_up(l, l->ntimers++, lease);
 }
 
 void timer_del(struct ledger *l, uint32_t lease)
 {
 	uint32_t place = l->leases[lease].timer - 1;
-	uint32_t last = l->timers[--l->ntimers];
+	uint32_t last = l->timers[l->ntimers - 1];
 
+	keep(l, &l->ntimers);
+	l->ntimers--;
 	l->leases[lease].timer = 0;
 	if (last == lease)
 		return;

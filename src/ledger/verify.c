@@ -20,6 +20,7 @@ struct count {
 	uint32_t used[TENANT_MAX][RES_KIND_MAX];
 	uint32_t listed; /* leases found on the lists of instances */
 	uint32_t timed;
+	uint32_t flows;
 };
 
 typedef const struct slot *(*slot_fn)(const struct ledger *l, uint32_t n);
@@ -32,6 +33,11 @@ static const struct slot *instance_slot(const struct ledger *l, uint32_t n)
 static const struct slot *lease_slot(const struct ledger *l, uint32_t n)
 {
 	return &l->leases[n].slot;
+}
+
+static const struct slot *flow_slot(const struct ledger *l, uint32_t n)
+{
+	return &l->flows[n].slot;
 }
 
 static bool free_list_sound(const struct ledger *l, const struct pool *p, slot_fn at,
@@ -84,7 +90,7 @@ static bool instance_sound(const struct ledger *l, uint32_t n, struct count *c)
 {
 	const struct instance_slot *s = &l->instances[n];
 
-	if (s->slot.state != INSTANCE_LIVE || s->kind >= INSTANCE_KIND_MAX ||
+	if (s->slot.state != INSTANCE_LIVE || s->kind >= INSTANCE_KIND_MAX || s->orphan > 1 ||
 	    s->tenant >= TENANT_MAX || s->name[LEDGER_NAME_MAX - 1])
 		return false;
 	c->instances[s->tenant]++;
@@ -99,6 +105,22 @@ static bool timer_matches(const struct ledger *l, uint32_t n, struct count *c)
 		return s->timer == 0;
 	c->timed++;
 	return s->timer && s->timer <= l->ntimers && l->timers[s->timer - 1] == n;
+}
+
+/* A lease and its flow point at one another; who points at none is found by counting. */
+static bool flow_matches(const struct ledger *l, uint32_t n, struct count *c)
+{
+	uint32_t at = l->flow_of[n];
+	const struct flow_slot *f;
+
+	if (!at)
+		return true;
+	if (at > l->flow_pool.high || l->leases[n].res.kind != RES_FLOW)
+		return false;
+	f = &l->flows[at];
+	c->flows++;
+	return f->slot.state == FLOW_LIVE && f->lease == slot_id(&l->leases[n].slot, n) &&
+	       flow_check(&f->flow) == 0;
 }
 
 static bool lease_sound(const struct ledger *l, uint32_t n, struct count *c)
@@ -119,7 +141,7 @@ static bool lease_sound(const struct ledger *l, uint32_t n, struct count *c)
 	if (s->res.kind == RES_LCORE ? s->res.scope : s->whole_core)
 		return false;
 	c->used[owner->tenant][s->res.kind]++;
-	return timer_matches(l, n, c);
+	return flow_matches(l, n, c) && timer_matches(l, n, c);
 }
 
 static bool tables_sound(const struct ledger *l, struct count *c)
@@ -128,9 +150,10 @@ static bool tables_sound(const struct ledger *l, struct count *c)
 		if (l->instances[n].slot.state != SLOT_FREE && !instance_sound(l, n, c))
 			return false;
 	for (uint32_t n = 1; n <= l->lease_pool.high; n++)
-		if (l->leases[n].slot.state != SLOT_FREE && !lease_sound(l, n, c))
+		if (l->leases[n].slot.state == SLOT_FREE ? l->flow_of[n] : !lease_sound(l, n, c))
 			return false;
-	return c->listed == l->lease_pool.used && c->timed == l->ntimers;
+	return c->listed == l->lease_pool.used && c->timed == l->ntimers &&
+	       c->flows == l->flow_pool.used;
 }
 
 /* tables_sound() has seen that every timer belongs to a lease of its own. */
@@ -258,7 +281,7 @@ static bool tenants_sound(const struct ledger *l, const struct count *c)
 static bool header_sound(const struct ledger *l)
 {
 	return l->magic == LEDGER_MAGIC && l->version == LEDGER_VERSION &&
-	       l->size == ledger_bytes() && l->change % 2 == 0 && l->ntimers <= LEDGER_LEASES &&
+	       l->size == ledger_bytes() && l->ntimers <= LEDGER_LEASES &&
 	       l->last_tenant < TENANT_MAX;
 }
 
@@ -268,7 +291,8 @@ int ledger_verify(const struct ledger *l)
 
 	if (!header_sound(l) ||
 	    !pool_sound(l, &l->instance_pool, LEDGER_INSTANCES, instance_slot) ||
-	    !pool_sound(l, &l->lease_pool, LEDGER_LEASES, lease_slot))
+	    !pool_sound(l, &l->lease_pool, LEDGER_LEASES, lease_slot) ||
+	    !pool_sound(l, &l->flow_pool, LEDGER_FLOWS, flow_slot))
 		return -EBADMSG;
 	if (!tables_sound(l, &c) || !timers_ordered(l) || !index_sound(l) || !tenants_sound(l, &c))
 		return -EBADMSG;

@@ -8,6 +8,7 @@ static const char *const type_names[] = {
 	[EVENT_RELOAD] = "reload",
 	[EVENT_INSTANCE_START] = "instance-start",
 	[EVENT_INSTANCE_END] = "instance-end",
+	[EVENT_ORPHAN] = "orphan",
 	[EVENT_GRANT] = "grant",
 	[EVENT_REFUSE] = "refuse",
 	[EVENT_RELEASE] = "release",

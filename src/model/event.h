@@ -12,6 +12,7 @@ enum event_type {
 	EVENT_RELOAD,	      /* a new config is in force */
 	EVENT_INSTANCE_START, /* a client registered or asked for its first lease */
 	EVENT_INSTANCE_END,
+	EVENT_ORPHAN, /* its connection is gone for good; it lives and keeps what it holds */
 	EVENT_GRANT,
 	EVENT_REFUSE,
 	EVENT_RELEASE, /* given back */

@@ -42,7 +42,7 @@ enum {
 	PP_VERSION = 3,
 	PP_VERSION_TEXT = 64,
 	PP_CLIENTS_MAX = 16384,	    /* connections at once, whatever the descriptor limit */
-	PP_LEDGER_BYTES = 20 << 20, /* size of the lease memory; the core checks that it fits */
+	PP_LEDGER_BYTES = 24 << 20, /* size of the lease memory; the core checks that it fits */
 };
 
 enum pp_type {

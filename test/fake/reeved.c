@@ -34,7 +34,7 @@ void fake_start(struct fake_reeved *f, const struct conf *conf)
 	assert(c && mem && fd_socketpair(pair) == 0);
 	log_setup(-1, LOG_TEXT, LOG_ERR);
 	memset(mem, 0, ledger_bytes());
-	assert(ledger_init(mem, ledger_bytes(), &core->ledger) == 0);
+	assert(ledger_init(mem, ledger_bytes(), NULL, &core->ledger) == 0);
 	assert(loop_new(&core->loop) == 0);
 	core->expiry_watch.fd = loop_timer();
 	core->sock = pair[0];

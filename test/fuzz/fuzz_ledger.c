@@ -355,7 +355,7 @@ static void reopen(struct fuzz *f, struct input *in)
 
 	operate(f, &rest);
 	patch(f->l, in);
-	if (ledger_open(f->l, ledger_bytes(), &l) < 0) {
+	if (ledger_open(f->l, ledger_bytes(), NULL, &l) < 0) {
 		check(l == NULL);
 		return;
 	}
@@ -375,7 +375,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (cpuset_empty(&host.present))
 		world_make();
-	check(ledger_init(memory_new(), ledger_bytes(), &f.l) == 0);
+	check(ledger_init(memory_new(), ledger_bytes(), NULL, &f.l) == 0);
 	if (mode % 2)
 		reopen(&f, &in);
 	else

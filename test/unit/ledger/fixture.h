@@ -12,30 +12,47 @@
 #include <sys/mman.h>
 
 /* First: cmocka has a macro with the name of a function of ours. */
+#include "journal/undo.h"
 #include "ledger/ledger.h"
 
 #include <cmocka.h>
 
-static inline void *fixture_memory(void)
+/* An undo log, then the ledger, each from the start of a page. */
+#define FIXTURE_LOG ((sizeof(struct undo) + 4095) / 4096 * 4096)
+
+static inline size_t fixture_bytes(void)
 {
-	void *mem = mmap(NULL, ledger_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			 -1, 0);
+	return FIXTURE_LOG + ledger_bytes();
+}
+
+static inline struct undo *fixture_undo(void *ledger)
+{
+	return (struct undo *)((char *)ledger - FIXTURE_LOG);
+}
+
+/* Where the ledger is to be; the log is ready. */
+static inline void *fixture_memory(int fd)
+{
+	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+	char *mem = mmap(NULL, fixture_bytes(), PROT_READ | PROT_WRITE, flags, fd, 0);
 
 	assert_ptr_not_equal(mem, MAP_FAILED);
-	return mem;
+	undo_init((struct undo *)mem, fixture_bytes());
+	return mem + FIXTURE_LOG;
 }
 
 static inline struct ledger *fixture_ledger(void)
 {
+	void *mem = fixture_memory(-1);
 	struct ledger *l;
 
-	assert_int_equal(ledger_init(fixture_memory(), ledger_bytes(), &l), 0);
+	assert_int_equal(ledger_init(mem, ledger_bytes(), fixture_undo(mem), &l), 0);
 	return l;
 }
 
-static inline void fixture_free(struct ledger *l)
+static inline void fixture_free(void *ledger)
 {
-	munmap(l, ledger_bytes());
+	munmap(fixture_undo(ledger), fixture_bytes());
 }
 
 /* Tenant "t<first>" and so on, each with this quota for every kind. */

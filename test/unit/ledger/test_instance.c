@@ -147,6 +147,37 @@ static void an_ended_instance_holds_nothing(void **state)
 	assert_int_equal(t.granted, 1);
 }
 
+static void an_orphan_keeps_what_it_holds(void **state)
+{
+	struct ledger *l = *state;
+	ledger_id in = fixture_instance(l, slot[0]), held, reserved;
+	struct lease_want want = fixture_want(in, RES_LCORE, 4);
+	struct instance copy;
+	struct lease lease;
+	struct event ev;
+
+	held = fixture_hold(l, &host, &want);
+	want.res.id = 5;
+	assert_int_equal(ledger_reserve(l, &host, &want, &reserved, NULL), 0);
+	assert_int_equal(ledger_instance(l, in, &copy), 0);
+	assert_false(copy.orphan);
+	assert_int_equal(ledger_instance_orphan(l, in, 77, "reeved was restarted"), 0);
+	assert_int_equal(ledger_instance(l, in, &copy), 0);
+	assert_true(copy.orphan);
+	assert_int_equal(copy.leases, 1);
+	assert_int_equal(ledger_lease(l, held, &lease), 0);
+	assert_int_equal(ledger_lease(l, reserved, &lease), -ENOENT);
+	assert_event(l, 3, EVENT_ORPHAN, in, 0);
+	assert_int_equal(ledger_next_event(l, slot[0], 2, &ev, NULL), 0);
+	assert_string_equal(ev.why, "reeved was restarted");
+	assert_int_equal(ev.wall_ns, 77);
+	/* It was said already. */
+	assert_int_equal(ledger_instance_orphan(l, in, 78, "again"), 0);
+	assert_int_equal(last_seq(l), 3);
+	assert_int_equal(ledger_instance_end(l, in, 0, ""), 0);
+	assert_int_equal(ledger_instance_orphan(l, in, 0, ""), -ENOENT);
+}
+
 static void lists_go_in_slot_order(void **state)
 {
 	struct ledger *l = *state;
@@ -188,7 +219,7 @@ int main(void)
 		TEST(the_first_ids_are_short),	     TEST(ids_are_not_given_out_again),
 		TEST(a_worn_slot_is_not_used_again), TEST(nonsense_ids_are_no_ids),
 		TEST(an_instance_says_who_it_is),    TEST(an_ended_instance_holds_nothing),
-		TEST(lists_go_in_slot_order),
+		TEST(an_orphan_keeps_what_it_holds), TEST(lists_go_in_slot_order),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -89,6 +89,33 @@ static void refusals_change_nothing(void **state)
 	free(copy);
 }
 
+static void reservations_are_undone_together(void **state)
+{
+	struct ledger *l = *state;
+	ledger_id a = fixture_instance(l, slot[0]), b = fixture_instance(l, slot[1]);
+	struct lease_want want = fixture_want(a, RES_LCORE, 0);
+	ledger_id held = fixture_hold(l, NULL, &want), id;
+	struct ledger_totals totals;
+	struct lease lease;
+	struct tenant t;
+
+	for (want.res.id = 1; want.res.id < 4; want.res.id++)
+		assert_int_equal(ledger_reserve(l, NULL, &want, &id, NULL), 0);
+	want = fixture_want(b, RES_FLOW, 1);
+	assert_int_equal(ledger_reserve(l, NULL, &want, &id, NULL), 0);
+	ledger_undo_reserved(l);
+	ledger_totals(l, &totals);
+	assert_int_equal(totals.leases, 1);
+	assert_int_equal(totals.last_seq, 3);
+	assert_int_equal(ledger_lease(l, held, &lease), 0);
+	assert_int_equal(ledger_tenant(l, slot[0], &t), 0);
+	assert_int_equal(t.used[RES_LCORE], 1);
+	assert_int_equal(ledger_tenant(l, slot[1], &t), 0);
+	assert_int_equal(t.used[RES_FLOW], 0);
+	ledger_undo_reserved(l);
+	assert_int_equal(ledger_lease(l, held, &lease), 0);
+}
+
 static void resources_differ_in_each_word(void **state)
 {
 	struct ledger *l = *state;
@@ -292,17 +319,12 @@ static void numbers_are_wider_than_32_bits(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(a_grant_and_a_release),
-		TEST(an_undone_reservation_never_was),
-		TEST(refusals_change_nothing),
-		TEST(resources_differ_in_each_word),
-		TEST(whole_core_keeps_siblings_away),
-		TEST(whole_core_needs_free_siblings),
-		TEST(without_a_host_cores_are_alone),
-		TEST(a_reservation_gets_its_number),
-		TEST(a_number_that_is_taken),
-		TEST(a_lease_counts_its_uses),
-		TEST(uses_have_a_limit),
+		TEST(a_grant_and_a_release),	      TEST(an_undone_reservation_never_was),
+		TEST(refusals_change_nothing),	      TEST(reservations_are_undone_together),
+		TEST(resources_differ_in_each_word),  TEST(whole_core_keeps_siblings_away),
+		TEST(whole_core_needs_free_siblings), TEST(without_a_host_cores_are_alone),
+		TEST(a_reservation_gets_its_number),  TEST(a_number_that_is_taken),
+		TEST(a_lease_counts_its_uses),	      TEST(uses_have_a_limit),
 		TEST(numbers_are_wider_than_32_bits),
 	};
 

@@ -27,7 +27,7 @@ static void empty_memory_is_untouched(void **state)
 
 	(void)state;
 	assert_int_equal(ledger_bytes() % LEDGER_PAGE, 0);
-	assert_true(ledger_bytes() < 18 << 20);
+	assert_true(ledger_bytes() < 19 << 20);
 	assert_int_equal(resident_pages(l), 1);
 	assert_int_equal(ledger_set_tenants(l, &conf, slot), 0);
 	want = fixture_want(fixture_instance(l, slot[0]), RES_LCORE, 3);
@@ -41,33 +41,43 @@ static void init_and_open_refuse_bad_memory(void **state)
 	struct ledger *l = *state, *other = NULL;
 	char *mem = *state;
 
-	assert_int_equal(ledger_init(NULL, ledger_bytes(), &other), -EINVAL);
-	assert_int_equal(ledger_init(mem + 8, ledger_bytes(), &other), -EINVAL);
-	assert_int_equal(ledger_init(mem, ledger_bytes() - 1, &other), -EINVAL);
-	assert_int_equal(ledger_open(mem, ledger_bytes() - 1, &other), -EBADMSG);
-	assert_int_equal(ledger_open(mem + 8, ledger_bytes(), &other), -EBADMSG);
+	assert_int_equal(ledger_init(NULL, ledger_bytes(), NULL, &other), -EINVAL);
+	assert_int_equal(ledger_init(mem + 8, ledger_bytes(), NULL, &other), -EINVAL);
+	assert_int_equal(ledger_init(mem, ledger_bytes() - 1, NULL, &other), -EINVAL);
+	assert_int_equal(ledger_open(mem, ledger_bytes() - 1, NULL, &other), -EBADMSG);
+	assert_int_equal(ledger_open(mem + 8, ledger_bytes(), NULL, &other), -EBADMSG);
 	l->magic++;
-	assert_int_equal(ledger_open(mem, ledger_bytes(), &other), -EBADMSG);
+	assert_int_equal(ledger_open(mem, ledger_bytes(), NULL, &other), -EBADMSG);
 	l->magic--;
 	l->version++;
-	assert_int_equal(ledger_open(mem, ledger_bytes(), &other), -EBADMSG);
+	assert_int_equal(ledger_open(mem, ledger_bytes(), NULL, &other), -EBADMSG);
 	l->version--;
 	l->size++;
-	assert_int_equal(ledger_open(mem, ledger_bytes(), &other), -EBADMSG);
+	assert_int_equal(ledger_open(mem, ledger_bytes(), NULL, &other), -EBADMSG);
 	l->size--;
 	assert_null(other);
-	assert_int_equal(ledger_open(mem, ledger_bytes(), &other), 0);
+	assert_int_equal(ledger_open(mem, ledger_bytes(), NULL, &other), 0);
 	assert_ptr_equal(other, l);
 }
 
-static void open_finds_a_half_done_change(void **state)
+/* It would not look after all of the memory, or not lie where it can be found. */
+static void a_log_that_does_not_fit(void **state)
 {
 	struct ledger *l = *state, *other = NULL;
+	struct undo *undo = fixture_undo(l);
+	struct undo *behind = (struct undo *)((char *)l + ledger_bytes());
 
-	change_begin(l);
-	assert_int_equal(ledger_open(l, ledger_bytes(), &other), -EBADMSG);
-	change_end(l);
-	assert_int_equal(ledger_open(l, ledger_bytes(), &other), 0);
+	undo->bytes -= 64;
+	assert_int_equal(ledger_open(l, ledger_bytes(), undo, &other), -EBADMSG);
+	assert_int_equal(ledger_init(l, ledger_bytes(), undo, &other), -EINVAL);
+	undo->bytes += 64;
+	assert_int_equal(ledger_open(l, ledger_bytes(), behind, &other), -EBADMSG);
+	assert_int_equal(ledger_open(l, ledger_bytes(), undo + 1, &other), -EBADMSG);
+	assert_null(other);
+	assert_int_equal(ledger_open(l, ledger_bytes(), undo, &other), 0);
+	assert_int_equal(l->undo, FIXTURE_LOG);
+	assert_int_equal(ledger_open(l, ledger_bytes(), NULL, &other), 0);
+	assert_int_equal(l->undo, 0);
 }
 
 static void another_mapping_sees_the_same(void **state)
@@ -80,17 +90,15 @@ static void another_mapping_sees_the_same(void **state)
 
 	(void)state;
 	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, (off_t)ledger_bytes()), 0);
-	a = mmap(NULL, ledger_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	b = mmap(NULL, ledger_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_int_equal(ftruncate(fd, (off_t)fixture_bytes()), 0);
+	a = fixture_memory(fd);
+	b = fixture_memory(fd);
 	close(fd);
-	assert_ptr_not_equal(a, MAP_FAILED);
-	assert_ptr_not_equal(b, MAP_FAILED);
-	assert_int_equal(ledger_init(a, ledger_bytes(), &l), 0);
+	assert_int_equal(ledger_init(a, ledger_bytes(), fixture_undo(a), &l), 0);
 	assert_int_equal(ledger_set_tenants(l, &conf, slot), 0);
 	want = fixture_want(fixture_instance(l, slot[0]), RES_LCORE, 3);
 	fixture_hold(l, &host, &want);
-	assert_int_equal(ledger_open(b, ledger_bytes(), &other), 0);
+	assert_int_equal(ledger_open(b, ledger_bytes(), fixture_undo(b), &other), 0);
 	assert_int_equal(ledger_holder(other, &want.res, &lease), 0);
 	assert_int_equal(lease.instance, want.instance);
 	assert_int_equal(ledger_instance_end(other, want.instance, 0, "gone"), 0);
@@ -104,7 +112,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(empty_memory_is_untouched),
 		TEST(init_and_open_refuse_bad_memory),
-		TEST(open_finds_a_half_done_change),
+		TEST(a_log_that_does_not_fit),
 		TEST(another_mapping_sees_the_same),
 	};
 

@@ -428,7 +428,7 @@ static void run_seed(uint64_t seed, unsigned steps)
 	for (uint32_t tenant = 0; tenant < 10; tenant++)
 		for (uint64_t seq = 0; seq != UINT64_MAX;)
 			seq = m_same_event(&t.m, t.l, tenant, seq);
-	assert_int_equal(ledger_open(t.l, ledger_bytes(), &reopened), 0);
+	assert_int_equal(ledger_open(t.l, ledger_bytes(), NULL, &reopened), 0);
 	fixture_free(t.l);
 }
 

@@ -26,6 +26,7 @@ static void test_type_names(void **state)
 	assert_string_equal(event_type_name(EVENT_GRANT), "grant");
 	assert_string_equal(event_type_name(EVENT_REFUSE), "refuse");
 	assert_string_equal(event_type_name(EVENT_INSTANCE_END), "instance-end");
+	assert_string_equal(event_type_name(EVENT_ORPHAN), "orphan");
 }
 
 static void test_error_names(void **state)
