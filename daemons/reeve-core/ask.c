@@ -69,8 +69,10 @@ void ask_answered(struct core *core, const union pp_msg *m, const int *fds, unsi
 	struct ask *a = m->head.serial ? take(core, m->head.serial) : NULL;
 
 	if (a) {
-		if (a->conn)
+		if (a->conn) {
 			a->conn->busy = false;
+			journal_at_work(a->conn);
+		}
 		a->done(core, a->conn, a->ctx, m, fds);
 		if (a->conn)
 			conn_go_on(a->conn);

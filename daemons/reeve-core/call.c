@@ -23,10 +23,12 @@ enum { STREAMS_PER_UID = 8, STREAMS_PER_TENANT = 32 };
 /* Takes the text; NULL: there was no memory for it, and the connection ends. */
 static void send_or_drop(struct conn *c, char *text, size_t len, const int *fds, unsigned nfds)
 {
-	if (c->native.oneway && text)
+	if (c->native.oneway && text) {
 		free(text);
-	else
+		kept_take_request(c->core, c->kept);
+	} else {
 		native_send_fds(c, text, len, fds, nfds);
+	}
 }
 
 void call_reply_fds(struct conn *c, json_t *parameters, const int *fds, unsigned nfds)
@@ -293,7 +295,7 @@ static void start_stream(struct conn *c, uint64_t since)
 	uint32_t of_uid = 0, of_tenant = 0;
 
 	for (const struct conn *s = c->core->streams; s; s = s->native.next_stream) {
-		of_uid += s->peer.uid == c->peer.uid;
+		of_uid += s->peer->uid == c->peer->uid;
 		of_tenant += s->tenant == c->tenant;
 	}
 	if (of_uid >= STREAMS_PER_UID)
@@ -338,8 +340,11 @@ static void send_plane_off(struct core *core, uint32_t plane)
 
 static void hold(struct conn *c, uint32_t plane, bool already)
 {
-	if (!c->native.hold[plane]) {
-		c->native.hold[plane] = true;
+	bool *held = &c->kept->native.hold[plane];
+
+	if (!*held) {
+		undo_keep_object(c->core->journal.undo, held);
+		*held = true;
 		c->core->plane_holders[plane]++;
 	}
 	call_reply(c, json_pack("{s:b}", "already", already));
@@ -388,7 +393,7 @@ static void on_hold_plane(struct conn *c, const struct native_request *q)
 void call_forget(struct conn *c)
 {
 	for (uint32_t plane = 0; plane < PLANE_MAX; plane++)
-		if (c->native.hold[plane] && --c->core->plane_holders[plane] == 0)
+		if (c->kept->native.hold[plane] && --c->core->plane_holders[plane] == 0)
 			send_plane_off(c->core, plane);
 }
 

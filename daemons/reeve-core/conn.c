@@ -15,7 +15,9 @@
 
 #include "base/clock.h"
 #include "core.h"
+#include "journal.h"
 #include "link.h"
+#include "mech/peer.h"
 #include "nic.h"
 #include "policy/policy.h"
 #include "record.h"
@@ -73,53 +75,143 @@ static void match_tenant(struct conn *c)
 {
 	struct core *core = c->core;
 
-	c->tenant = core->slots[policy_tenant(&core->conf, &c->peer)];
+	c->tenant = core->slots[policy_tenant(&core->conf, c->peer)];
 }
 
-static struct conn *conn_new(struct core *core, const struct pp_accept *m)
+/* The instance stays the tenant's that its leases are counted for. */
+static void match_instance(struct conn *c)
+{
+	struct instance in;
+
+	if (ledger_instance(c->core->ledger, c->kept->instance, &in) < 0)
+		return;
+	c->instance = in.id;
+	c->tenant = in.tenant;
+}
+
+/* Takes the descriptor; NULL: no memory, or more than its share. */
+static struct conn *conn_new(struct core *core, const struct pp_conn *id, struct kept *k, int fd,
+			     const char **ret_why)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
+	*ret_why = "out of memory";
 	if (!c)
 		return NULL;
 	c->core = core;
-	c->id = m->conn;
-	c->door = m->door;
-	c->peer = m->peer;
+	c->id = *id;
+	c->kept = k;
+	c->door = k->door;
+	c->peer = &k->peer;
 	match_tenant(c);
-	c->admin = policy_admin(&core->conf, &c->peer);
+	match_instance(c);
+	c->admin = policy_admin(&core->conf, c->peer);
+	c->busy = !core->synced;
 	if (c->door == PP_DOOR_MTL)
 		c->mtl.reply_fd = -1;
-	return c;
+	if (share_take(c)) {
+		if (loop_add(core->loop, &c->watch, fd, c->busy ? 0 : EPOLLIN, on_events) == 0)
+			return c;
+		share_give_back(c);
+	} else {
+		*ret_why = "its uid or tenant holds its share of the connections";
+	}
+	free(c);
+	return NULL;
+}
+
+static void conn_begin(struct conn *c)
+{
+	c->core->conns[c->id.slot] = c;
+	c->core->nconns++;
 }
 
 void conn_accept(struct core *core, const struct pp_accept *m, int fd, int pidfd)
 {
+	struct peer peer = m->peer;
+	const char *why = "out of memory";
+	struct kept *k;
 	struct conn *c;
 
 	if (m->conn.slot >= PP_CLIENTS_MAX || core->conns[m->conn.slot])
 		link_lost("reeved used a connection's slot twice");
-	c = conn_new(core, m);
+	/* The pid is the peer's as long as the pidfd is silent, and its end closes us. */
+	if (!peer.start_time && peer.pid && pidfd >= 0)
+		peer.start_time = peer_start_time("/proc", peer.pid);
+	k = kept_new(core, m->conn.slot, m->conn.use, m->door, &peer);
+	c = k ? conn_new(core, &m->conn, k, fd, &why) : NULL;
+	if (c) {
+		conn_begin(c);
+		if (process_join(c, pidfd) < 0)
+			conn_close(c, "out of memory");
+		return;
+	}
+	if (k)
+		kept_drop(core, k);
+	turn_away(core, m, fd, pidfd, why);
+}
+
+/* --- clients of an earlier core -------------------------------------------------------- */
+
+/* What can't be gone on with: reeved is told, and its peer sees the end. */
+static void give_up(struct core *core, const struct pp_conn *id, struct kept *k, int fd)
+{
+	shutdown(fd, SHUT_RDWR);
+	close(fd);
+	kept_drop(core, k);
+	tell_closed(core, *id);
+}
+
+static bool goes_on(struct conn *c)
+{
+	return c->door == PP_DOOR_MTL ? mtl_resumed(c) : native_resumed(c);
+}
+
+void conn_resume(struct core *core, const struct pp_conn *id, int fd)
+{
+	struct kept *k = kept_find(core, id->slot, id->use);
+	const char *why;
+	struct conn *c;
+
+	if (core->conns[id->slot])
+		link_lost("reeved used a connection's slot twice");
+	if (!k) {
+		close(fd);
+		core->unknown[core->nunknown++] = *id;
+		return;
+	}
+	c = conn_new(core, id, k, fd, &why);
 	if (!c) {
-		turn_away(core, m, fd, pidfd, "out of memory");
+		log_say(LOG_WARN, "a client could not be gone on with", "%s", why);
+		give_up(core, id, k, fd);
 		return;
 	}
-	if (!share_take(c)) {
-		free(c);
-		turn_away(core, m, fd, pidfd,
-			  "its uid or tenant holds its share of the connections");
-		return;
-	}
-	if (loop_add(core->loop, &c->watch, fd, EPOLLIN, on_events) < 0) {
-		share_give_back(c);
-		free(c);
-		turn_away(core, m, fd, pidfd, "out of memory");
-		return;
-	}
-	core->conns[c->id.slot] = c;
-	core->nconns++;
-	if (process_join(c, pidfd) < 0)
+	conn_begin(c);
+	if (process_rejoin(c) < 0)
+		conn_close(c, "its process ended");
+	else if (!goes_on(c))
 		conn_close(c, "out of memory");
+}
+
+void conns_go_on(struct core *core)
+{
+	for (uint32_t slot = 0; slot < PP_CLIENTS_MAX; slot++) {
+		struct conn *c = core->conns[slot];
+
+		if (!c)
+			continue;
+		c->busy = false;
+		conn_go_on(c);
+	}
+}
+
+/* --- the end --------------------------------------------------------------------------- */
+
+static void set_instance(struct conn *c, ledger_id instance)
+{
+	kept_change(c->core, c->kept);
+	c->kept->instance = instance;
+	c->instance = instance;
 }
 
 static void end_instance(struct conn *c, const char *why)
@@ -131,7 +223,7 @@ static void end_instance(struct conn *c, const char *why)
 		return;
 	nic_instance_ending(core, c->instance);
 	ledger_instance_end(core->ledger, c->instance, clock_wall_ns(), why);
-	c->instance = 0;
+	set_instance(c, 0);
 	if (enforced)
 		enforce_apply(core, c->tenant, NULL);
 }
@@ -155,8 +247,8 @@ static void forget(struct conn *c, const char *why)
 	core->conns[c->id.slot] = NULL;
 	core->nconns--;
 	share_give_back(c);
+	kept_drop(core, c->kept);
 	tell_closed(core, c->id);
-	free(c->stash);
 	c->next = core->graveyard;
 	core->graveyard = c;
 }
@@ -206,7 +298,7 @@ void conns_match_tenants(struct core *core)
 		tenant = c->tenant;
 		admin = c->admin;
 		core->tenants[tenant].conns--;
-		c->admin = policy_admin(&core->conf, &c->peer);
+		c->admin = policy_admin(&core->conf, c->peer);
 		if (!c->instance)
 			match_tenant(c);
 		core->tenants[c->tenant].conns++;
@@ -242,8 +334,7 @@ ssize_t conn_read(struct conn *c, void *buf, size_t size)
 			return n;
 		size = (size_t)n;
 	}
-	n = recv(c->watch.fd, buf, size, MSG_DONTWAIT);
-	return n < 0 ? -errno : n;
+	return journal_recv(c, buf, size);
 }
 
 bool conn_may_pass_fd(struct conn *c)
@@ -270,45 +361,28 @@ void conn_go_on(struct conn *c)
 		native_resume(c);
 }
 
-bool conn_stash(struct conn *c, const void *data, size_t len)
-{
-	uint8_t *all;
-
-	if (!len)
-		return true;
-	all = realloc(c->stash, c->stash_len + len);
-	if (!all)
-		return false;
-	memcpy(all + c->stash_len, data, len);
-	c->stash = all;
-	c->stash_len += len;
-	return true;
-}
-
-uint8_t *conn_unstash(struct conn *c, size_t *ret_len)
-{
-	*ret_len = c->stash_len;
-	c->stash_len = 0;
-	return take_ptr(&c->stash);
-}
-
 int conn_start_instance(struct conn *c, enum instance_kind kind, uint32_t claimed_pid,
 			const char *name, size_t len)
 {
 	struct instance in = {
 		.kind = kind,
 		.tenant = c->tenant,
-		.pid = c->peer.pid,
-		.uid = c->peer.uid,
-		.gid = c->peer.gid,
+		.pid = c->peer->pid,
+		.uid = c->peer->uid,
+		.gid = c->peer->gid,
 		.claimed_pid = claimed_pid,
-		.start_time = c->peer.start_time,
-		.cgroup_id = c->peer.cgroup_id,
+		.start_time = c->peer->start_time,
+		.cgroup_id = c->peer->cgroup_id,
 		.since = clock_wall_ns(),
 	};
+	ledger_id started;
+	int r;
 
 	memcpy(in.name, name, len < sizeof(in.name) ? len : sizeof(in.name) - 1);
 	if (c->instance)
 		return ledger_instance_claim(c->core->ledger, c->instance, claimed_pid, in.name);
-	return ledger_instance_start(c->core->ledger, &in, &c->instance);
+	r = ledger_instance_start(c->core->ledger, &in, &started);
+	if (r == 0)
+		set_instance(c, started);
+	return r;
 }

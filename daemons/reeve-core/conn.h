@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "kept.h"
 #include "ledger/ledger.h"
 #include "loop/loop.h"
 #include "model/peer.h"
@@ -19,13 +20,7 @@ struct core;
 struct share;
 
 struct mtl_state {
-	struct mtl_framer framer;
-	uint8_t reply[MTL_FRAME];    /* not taken by the client yet ... */
-	uint8_t reply_at, reply_len; /* ... from here to there; equal: none */
-	int reply_fd;		     /* goes with it and is ours; -1: none */
-	bool null_fd;		     /* what goes with it is the core's /dev/null */
-	bool registered;
-	struct meanings meanings; /* for good: leases are found again by their id */
+	int reply_fd; /* goes with the answer and is ours; -1: none, the core's /dev/null goes */
 	struct {
 		uint32_t ifs[MTL_IF_MAX];
 		bool fresh[MTL_IF_MAX]; /* it was not on that one before */
@@ -34,18 +29,13 @@ struct mtl_state {
 };
 
 struct native_state {
-	char *in;
-	size_t in_len, in_size;
-	char *out;
-	size_t out_at, out_len, out_size;
-	int out_fds[2]; /* go with the first byte of `out` */
+	int out_fds[2]; /* go with the first byte of the answer */
 	unsigned out_nfds;
-	bool streaming, oneway, hold[PLANE_MAX];
+	bool oneway;
 	struct {
 		ledger_id lease;
 		uint32_t frames, frame_size, ring;
-	} socket;	/* that OpenSocket asked for, until the answer */
-	uint64_t since; /* of the stream: the last event sent */
+	} socket; /* that OpenSocket asked for, until the answer */
 	uint32_t stream_tenant;
 	struct conn *next_stream, **prev_stream;
 };
@@ -58,16 +48,15 @@ struct conn {
 	struct share *share;
 	struct process *process;   /* NULL: the kernel gave no pidfd */
 	struct conn *next, **prev; /* process::conns, or the graveyard */
-	struct peer peer;
+	struct kept *kept;	   /* what of it outlives the core */
+	const struct peer *peer;
 	uint32_t tenant; /* slot in the ledger */
 	bool admin;
-	bool busy;	       /* a transaction is under way: read nothing more */
+	bool busy;	       /* a transaction is under way: read and answer nothing more */
 	struct waiter *waiter; /* for an interface to be opened; NULL: none */
 	bool dead;
 	uint8_t fds_passed; /* answers with descriptors since all was read */
-	ledger_id instance; /* 0: not registered */
-	uint8_t *stash;	    /* bytes read but not looked at yet */
-	size_t stash_len;
+	ledger_id instance; /* 0: not registered; as in `kept` */
 	union {
 		struct mtl_state mtl;
 		struct native_state native;
@@ -75,6 +64,10 @@ struct conn {
 };
 
 void conn_accept(struct core *core, const struct pp_accept *m, int fd, int pidfd);
+/* A client of an earlier core; takes the socket. */
+void conn_resume(struct core *core, const struct pp_conn *id, int fd);
+/* All that are busy only because the core was not ready yet. */
+void conns_go_on(struct core *core);
 /* Ends the instance, frees all but the memory; that goes with the batch. */
 void conn_close(struct conn *c, const char *why);
 /* The same when the peer closed first. */
@@ -82,7 +75,10 @@ void conn_hung_up(struct conn *c);
 void conns_close_all(struct core *core, const char *why);
 void conns_bury(struct core *core);
 void conns_match_tenants(struct core *core);
-/* As recv(2), without waiting: bytes, 0 at the end, or -errno; -EBADMSG: a descriptor came. */
+/*
+ * As recv(2), without waiting: bytes, 0 at the end, or -errno; -EBADMSG: a descriptor
+ * came. `buf` is where the record's in_len points to.
+ */
 ssize_t conn_read(struct conn *c, void *buf, size_t size);
 /*
  * Before a descriptor is sent: false when the peer has left too many unread. What
@@ -92,9 +88,12 @@ bool conn_may_pass_fd(struct conn *c);
 int conn_want(struct conn *c, uint32_t events);
 /* What came in while it was busy is looked at now, unless it is busy again. */
 void conn_go_on(struct conn *c);
-/* Keeps bytes for later, when the connection is not busy any more. */
-bool conn_stash(struct conn *c, const void *data, size_t len);
-uint8_t *conn_unstash(struct conn *c, size_t *ret_len);
+/* An answer stands in the record, or part of one. */
+static inline bool conn_answer_waits(const struct conn *c)
+{
+	return c->kept->out_at < c->kept->out_len;
+}
+
 int conn_start_instance(struct conn *c, enum instance_kind kind, uint32_t claimed_pid,
 			const char *name, size_t len);
 

@@ -7,6 +7,10 @@
  *   main.c      start, in the order that the sandbox needs
  *   sandbox.c   what the process gives up before it meets a client
  *   link.c      messages from and to reeved
+ *   journal.c   what outlives the core
+ *   kept.c      ... of connections
+ *   resync.c    ... and is to be held by reeved, too
+ *   orphan.c    instances whose connection is gone for good
  *   conn.c      connections
  *   process.c   the processes behind them
  *   share.c     how much of us one uid or tenant may take
@@ -39,6 +43,7 @@
 #include "base/rate.h"
 #include "conn.h"
 #include "enforce.h"
+#include "journal.h"
 #include "ledger/ledger.h"
 #include "loop/loop.h"
 #include "mech/ethnl.h"
@@ -48,9 +53,8 @@
 #include "privproto/privproto.h"
 #include "privproto/queue.h"
 #include "process.h"
+#include "resync.h"
 #include "share.h"
-
-enum { FLOW_BUCKETS = 1024 };
 
 /* A tenant's sockets are made one after the other. */
 struct socket_turn {
@@ -73,11 +77,20 @@ struct core {
 	struct host host;
 	struct cpuset usable;
 
+	struct journal journal;
 	struct ledger *ledger;
+	struct {
+		enum resync_stage stage; /* the next one */
+		uint32_t waiting;	 /* for so many answers of the one under way */
+	} resync;
+	bool synced; /* reeved holds what the ledger says, no less and no more */
+	struct orphan *orphans;
 	struct watch expiry_watch;
 	uint64_t logged; /* seq of the last event that was logged */
 
-	struct conn *conns[PP_CLIENTS_MAX]; /* by slot */
+	struct conn *conns[PP_CLIENTS_MAX];	/* by slot */
+	struct pp_conn unknown[PP_CLIENTS_MAX]; /* clients of an earlier core, without a record */
+	uint32_t nunknown;
 	uint32_t nconns, nprocesses, fd_budget, nidle;
 	struct conn *graveyard; /* freed when the batch is over */
 	struct conn *streams;
@@ -96,8 +109,7 @@ struct core {
 	uint32_t plane_holders[PLANE_MAX];
 	struct nic *nics; /* in the order of their ifindex */
 	uint64_t nic_lives;
-	bool dumping, reading_links;		 /* all links are being told of; just now */
-	struct flow_record *flows[FLOW_BUCKETS]; /* by lease */
+	bool dumping, reading_links; /* all links are being told of; just now */
 	uint64_t unnamed_flow;
 	struct socket_turn socket_turns[TENANT_MAX]; /* by ledger slot */
 };

@@ -13,8 +13,10 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "core.h"
+#include "journal.h"
 #include "link.h"
 #include "nic.h"
+#include "orphan.h"
 #include "record.h"
 
 enum { LINK_FD = 3, START_MS = 5000 };
@@ -88,6 +90,7 @@ static void on_conf(struct core *core, uint32_t serial, int fd)
 static void on_stop(struct core *core)
 {
 	conns_close_all(core, "reeved stops");
+	journal_settle(core);
 	pp_queue_flush(&core->queue, core->sock);
 	loop_exit(core->loop, 0);
 }
@@ -159,6 +162,7 @@ static int wait_message(struct core *core, uint32_t type, union pp_msg *m, int *
 
 static int take_hello(struct core *core, const struct pp_hello *m, const int *fds, struct err *e)
 {
+	size_t bytes = (size_t)m->journal_bytes;
 	void *mem;
 
 	core->null_fd = fds[1];
@@ -166,18 +170,44 @@ static int take_hello(struct core *core, const struct pp_hello *m, const int *fd
 	    strcmp(m->version_text, REEVE_VERSION))
 		return fail(e, EPROTO, "reeved is of version %s, reeve-core of %s", m->version_text,
 			    REEVE_VERSION);
-	if (m->ledger_bytes < ledger_bytes())
-		return fail(e, EPROTO, "the lease memory has %llu bytes, %zu are needed",
-			    (unsigned long long)m->ledger_bytes, ledger_bytes());
-	mem = mmap(NULL, ledger_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
+	mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
 	close(fds[0]);
 	if (mem == MAP_FAILED)
-		return fail(e, errno, "can't map the lease memory: %m");
+		return fail(e, errno, "can't map the journal: %m");
 	core->hello = *m;
-	if (ledger_init(mem, ledger_bytes(), NULL, &core->ledger) < 0)
-		return fail(e, EINVAL, "the lease memory can't be used");
 	core->rtnl_watch.fd = fds[2];
 	core->ethnl_watch.fd = fds[3];
+	return journal_open(core, mem, bytes, e);
+}
+
+/* When the others have come: what reeved answers is no PP_RESUME. */
+static void ask_who(struct core *core)
+{
+	while (core->nunknown) {
+		struct pp_unknown m = { .head.type = PP_UNKNOWN,
+					.conn = core->unknown[--core->nunknown] };
+
+		link_send(core, &m);
+	}
+}
+
+/* All that reeved kept of an earlier core's clients. */
+static int take_clients(struct core *core, struct err *e)
+{
+	uint32_t n = 0;
+
+	while (n < core->hello.nresumed) {
+		int fds[FD_PASS_MAX];
+		union pp_msg m;
+		int r = wait_message(core, PP_RESUME, &m, fds, e);
+
+		if (r < 0)
+			return r;
+		for (uint32_t i = 0; i < m.resume.n; i++)
+			conn_resume(core, &m.resume.conns[i], fds[i]);
+		n += m.resume.n;
+	}
+	ask_who(core);
 	return 0;
 }
 
@@ -203,5 +233,12 @@ int link_open(struct core *core, struct err *e)
 		r = loop_add(core->loop, &core->sock_watch, core->sock, EPOLLIN, on_message);
 	if (r == 0)
 		r = policy_apply(core, c, m.head.serial, e);
+	/* Their transactions ended with the core that made them. */
+	if (r == 0)
+		ledger_undo_reserved(core->ledger);
+	if (r == 0)
+		r = take_clients(core, e);
+	if (r == 0)
+		orphans_find(core);
 	return r < 0 ? r : nics_open(core, core->rtnl_watch.fd, core->ethnl_watch.fd, e);
 }

@@ -8,6 +8,7 @@
 #include "core.h"
 #include "link.h"
 #include "record.h"
+#include "resync.h"
 #include "sandbox.h"
 #include "txn.h"
 
@@ -66,7 +67,7 @@ int main(void)
 	}
 	record_publish(&core);
 	enforce_all(&core);
-	link_ready(&core, core.conf_serial, 0, &e);
+	resync_start(&core);
 	loop_on_idle(core.loop, record_publish, &core);
 	r = loop_run(core.loop);
 	log_flush();

@@ -4,7 +4,8 @@
  *
  * Every request is answered, in order, and the next one is looked at only when
  * the answer is on its way: a client that does not read costs one answer and
- * what one read returned, and waits alone.
+ * what one read returned, and waits alone. All of that is in its record: see
+ * kept.h.
  *
  * A refused XSK_MAP_FD is answered with a descriptor of /dev/null: of all
  * answers to that request it is the only one that an unmodified libmtl lives
@@ -21,89 +22,93 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "core.h"
+#include "journal.h"
 #include "mtl.h"
 #include "nic.h"
 #include "record.h"
 #include "session.h"
 #include "txn.h"
 
-/* Bytes of one read; a client may send as fast as it likes, it gets turns. */
-enum { READ_FRAMES = 32, MEANINGS_MAX = LCORE_MAP_MAX };
+/* Reads of one turn, each of up to two requests. */
+enum { READS = 16, MEANINGS_MAX = LCORE_MAP_MAX };
 
 /* Ids below this may be leased even when the host has no such CPU: RTE_MAX_LCORE. */
 enum { BARE_LCORES = 128 };
 
 #define LOOK_AGAIN_NS NS_PER_S
 
-static void feed(struct conn *c, const uint8_t *data, size_t len);
-
 /* --- answers ------------------------------------------------------------- */
-
-static bool reply_waits(const struct conn *c)
-{
-	return c->mtl.reply_at != c->mtl.reply_len;
-}
 
 static void drop_fd(struct mtl_state *m)
 {
 	if (m->reply_fd >= 0)
 		close(m->reply_fd);
 	m->reply_fd = -1;
-	m->null_fd = false;
 }
 
 void mtl_closed(struct conn *c)
 {
 	drop_fd(&c->mtl);
-	free(c->mtl.meanings.all);
-	c->mtl.meanings = (struct meanings){ 0 };
+}
+
+/* What goes with an answer can't be kept: its request is done again. */
+bool mtl_resumed(struct conn *c)
+{
+	struct kept *k = c->kept;
+
+	if (!k->out_fds)
+		return true;
+	kept_change(c->core, k);
+	k->out_at = k->out_len = 0;
+	k->out_fds = 0;
+	return true;
 }
 
 static ssize_t send_reply(struct conn *c)
 {
-	struct mtl_state *m = &c->mtl;
-	const uint8_t *from = m->reply + m->reply_at;
-	size_t len = m->reply_len - m->reply_at;
-	ssize_t n;
+	const struct kept *k = c->kept;
+	const int *fd = c->mtl.reply_fd < 0 ? &c->core->null_fd : &c->mtl.reply_fd;
 
-	if (m->null_fd)
-		return fd_send(c->watch.fd, from, len, &c->core->null_fd, 1);
-	if (m->reply_fd >= 0)
-		return fd_send(c->watch.fd, from, len, &m->reply_fd, 1);
-	n = send(c->watch.fd, from, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	return n < 0 ? -errno : n;
+	return journal_send(c, k->mtl.reply + k->out_at, k->out_len - k->out_at, fd, k->out_fds);
 }
 
 static void flush_reply(struct conn *c)
 {
-	ssize_t n = send_reply(c);
+	ssize_t n;
 
+	if (c->dead || c->busy || !conn_answer_waits(c))
+		return;
+	n = send_reply(c);
 	if (n == -EAGAIN || n == -EINTR)
 		return;
-	if (n < 0) {
+	if (n < 0)
 		conn_hung_up(c);
-		return;
-	}
-	c->mtl.reply_at = (uint8_t)(c->mtl.reply_at + n);
-	drop_fd(&c->mtl);
+	else
+		drop_fd(&c->mtl);
+}
+
+/* Sent when the connection is not busy any more; until then it may be told already. */
+static void answer(struct conn *c, uint32_t len, bool with_fd)
+{
+	struct kept *k = c->kept;
+
+	kept_change(c->core, k);
+	k->out_at = 0;
+	k->out_len = len;
+	k->out_fds = with_fd;
+	if (!with_fd)
+		kept_take_request(c->core, k);
 }
 
 void mtl_answer_fd(struct conn *c, int fd)
 {
-	struct mtl_state *m = &c->mtl;
-	int kept;
-
 	if (!conn_may_pass_fd(c)) {
 		conn_close(c, "it leaves descriptors unread");
 		return;
 	}
-	kept = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	m->reply[0] = MTL_FD_BYTE;
-	m->reply_at = 0;
-	m->reply_len = 1;
-	m->reply_fd = kept;
-	m->null_fd = kept < 0;
-	flush_reply(c);
+	c->mtl.reply_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	c->kept->mtl.reply[0] = MTL_FD_BYTE;
+	answer(c, 1, true);
 }
 
 void mtl_answer(struct conn *c, enum mtl_reply_kind kind, int32_t value)
@@ -112,10 +117,8 @@ void mtl_answer(struct conn *c, enum mtl_reply_kind kind, int32_t value)
 		mtl_answer_fd(c, -1);
 		return;
 	}
-	mtl_encode(c->mtl.reply, kind, value);
-	c->mtl.reply_at = 0;
-	c->mtl.reply_len = MTL_FRAME;
-	flush_reply(c);
+	mtl_encode(c->kept->mtl.reply, kind, value);
+	answer(c, MTL_FRAME, false);
 }
 
 void mtl_refuse(struct conn *c, enum mtl_reply_kind kind, const struct res *res, int error,
@@ -133,6 +136,33 @@ static const struct meaning *meaning_find(const struct meanings *m, uint16_t lco
 		if (m->all[i].lcore == lcore)
 			return &m->all[i];
 	return NULL;
+}
+
+/* Those of the connection, which outlive the core. */
+static struct meanings own_meanings(const struct conn *c)
+{
+	const struct kept_mtl *m = &c->kept->mtl;
+
+	return (struct meanings){ .n = m->nmeanings,
+				  .all = heap_at(&c->core->journal.heap, &m->meanings) };
+}
+
+static bool own_meaning_add(struct conn *c, uint16_t lcore, uint16_t cpu)
+{
+	struct kept_mtl *m = &c->kept->mtl;
+	const size_t bytes = (m->nmeanings + 1U) * sizeof(struct meaning);
+	struct meanings own;
+
+	if (m->nmeanings == MEANINGS_MAX)
+		return false;
+	if (bytes > extent_bytes(&m->meanings) &&
+	    !kept_grow(c->core, c->kept, &m->meanings, 2 * bytes))
+		return false;
+	own = own_meanings(c);
+	own.all[m->nmeanings] = (struct meaning){ .lcore = lcore, .cpu = cpu };
+	undo_keep_object(c->core->journal.undo, &m->nmeanings);
+	m->nmeanings++;
+	return true;
 }
 
 static bool meaning_add(struct meanings *m, uint16_t lcore, uint16_t cpu)
@@ -154,11 +184,11 @@ static bool log_lcore(struct conn *c, struct log_line *line, const char *event, 
 {
 	uint32_t held;
 
-	if (!share_use(c->core, c->peer.uid, c->tenant, USE_LOG_REFUSAL, &held))
+	if (!share_use(c->core, c->peer->uid, c->tenant, USE_LOG_REFUSAL, &held))
 		return false;
 	log_begin(line, LOG_INFO, event);
-	log_u64(line, "uid", c->peer.uid);
-	log_u64(line, "pid", c->peer.pid);
+	log_u64(line, "uid", c->peer->uid);
+	log_u64(line, "pid", c->peer->pid);
 	log_u64(line, "lcore", lcore);
 	if (held)
 		log_u64(line, "held_back", held);
@@ -194,7 +224,7 @@ static bool look_at_process(struct conn *c, struct process *p)
 
 	if (p->lcores && now - p->lcores_ns < LOOK_AGAIN_NS)
 		return true;
-	if (!share_use(c->core, c->peer.uid, c->tenant, USE_LOOK, NULL))
+	if (!share_use(c->core, c->peer->uid, c->tenant, USE_LOOK, NULL))
 		return false;
 	if (!p->lcores)
 		p->lcores = malloc(sizeof(*p->lcores));
@@ -225,13 +255,13 @@ static uint16_t resolve_by_process(struct conn *c, struct process *p, uint16_t l
 static bool holds_by_guess(const struct conn *c, uint16_t lcore)
 {
 	struct res res = { .kind = RES_LCORE, .id = lcore };
-	const struct meanings *m = &c->mtl.meanings;
+	const struct meanings own = own_meanings(c);
 	struct lease lease;
 
 	if (ledger_holder(c->core->ledger, &res, &lease) < 0 || lease.instance != c->instance)
 		return false;
-	for (uint16_t i = 0; i < m->n; i++)
-		if (m->all[i].cpu == lcore)
+	for (uint16_t i = 0; i < own.n; i++)
+		if (own.all[i].cpu == lcore)
 			return false;
 	return true;
 }
@@ -244,7 +274,8 @@ static bool holds_by_guess(const struct conn *c, uint16_t lcore)
  */
 static uint16_t resolve(struct conn *c, uint16_t lcore)
 {
-	const struct meaning *known = meaning_find(&c->mtl.meanings, lcore);
+	const struct meanings own = own_meanings(c);
+	const struct meaning *known = meaning_find(&own, lcore);
 	struct process *p = c->process && c->process->pid ? c->process : NULL;
 	uint16_t cpu;
 
@@ -257,7 +288,7 @@ static uint16_t resolve(struct conn *c, uint16_t lcore)
 		return lcore;
 	}
 	cpu = p ? resolve_by_process(c, p, lcore) : lcore;
-	return meaning_add(&c->mtl.meanings, lcore, cpu) ? cpu : lcore;
+	return own_meaning_add(c, lcore, cpu) ? cpu : lcore;
 }
 
 /* --- requests ------------------------------------------------------------ */
@@ -265,12 +296,12 @@ static uint16_t resolve(struct conn *c, uint16_t lcore)
 static void on_heartbeat(struct conn *c, const struct mtl_request *q)
 {
 	(void)q;
-	mtl_answer(c, MTL_REPLY_RESPONSE, c->mtl.registered ? 0 : -1);
+	mtl_answer(c, MTL_REPLY_RESPONSE, c->kept->mtl.registered ? 0 : -1);
 }
 
 static bool registered(struct conn *c, const struct res *res)
 {
-	if (c->mtl.registered)
+	if (c->kept->mtl.registered)
 		return true;
 	mtl_refuse(c, MTL_REPLY_RESPONSE, res, ENOTCONN, "it did not register");
 	return false;
@@ -299,7 +330,8 @@ static void on_get_lcore(struct conn *c, const struct mtl_request *q)
 
 static void on_put_lcore(struct conn *c, const struct mtl_request *q)
 {
-	const struct meaning *known = meaning_find(&c->mtl.meanings, q->lcore);
+	const struct meanings own = own_meanings(c);
+	const struct meaning *known = meaning_find(&own, q->lcore);
 	struct res res = { .kind = RES_LCORE, .id = known ? known->cpu : q->lcore };
 	struct lease lease;
 
@@ -323,6 +355,8 @@ static void on_unknown(struct conn *c, const struct mtl_request *q)
 	record_refusal(c, NULL, EOPNOTSUPP, why);
 	if (kind != MTL_REPLY_NONE)
 		mtl_answer(c, kind, -1);
+	else
+		kept_take_request(c->core, c->kept);
 }
 
 static void handle(struct conn *c, const uint8_t frame[static MTL_FRAME])
@@ -371,58 +405,59 @@ static void log_skipped(struct conn *c, size_t skipped)
 
 static bool may_go_on(const struct conn *c)
 {
-	return !c->dead && !c->busy && !reply_waits(c);
+	return !c->dead && !c->busy && !conn_answer_waits(c);
 }
 
-/* What can't be looked at yet waits whole in the stash. */
-static void feed(struct conn *c, const uint8_t *data, size_t len)
+/* What begins no request and no part of one is skipped; a part waits for the rest. */
+static bool next_request(struct conn *c, uint8_t frame[static MTL_FRAME])
+{
+	size_t skipped;
+	bool whole;
+
+	if (!may_go_on(c) || c->kept->in_at == c->kept->in_len)
+		return false;
+	journal_at_work(c);
+	whole = kept_peek_mtl(c->kept, frame, &skipped);
+	if (!whole)
+		kept_take_request(c->core, c->kept);
+	log_skipped(c, skipped);
+	return whole;
+}
+
+static void take_requests(struct conn *c)
 {
 	uint8_t frame[MTL_FRAME];
-	size_t skipped = 0;
-	bool fresh = true;
 
-	while (may_go_on(c) &&
-	       mtl_frame_next(&c->mtl.framer, &data, &len, fresh, frame, &skipped)) {
-		fresh = false;
+	while (next_request(c, frame)) {
 		handle(c, frame);
-	}
-	if (c->dead)
-		return;
-	log_skipped(c, skipped);
-	if (!conn_stash(c, data, len))
-		conn_close(c, "out of memory");
-}
-
-static void resume(struct conn *c)
-{
-	while (may_go_on(c) && c->stash_len) {
-		size_t len;
-		_cleanup_free_ uint8_t *data = conn_unstash(c, &len);
-
-		feed(c, data, len);
+		flush_reply(c);
 	}
 }
 
-static void read_more(struct conn *c)
+/* false: there is no more for now. */
+static bool read_more(struct conn *c)
 {
-	static uint8_t buf[READ_FRAMES * MTL_FRAME];
-	ssize_t n = conn_read(c, buf, sizeof(buf));
+	struct kept_mtl *m = &c->kept->mtl;
+	ssize_t n = conn_read(c, m->in, sizeof(m->in));
 
-	if (n > 0)
-		feed(c, buf, (size_t)n);
-	else if (n == -EBADMSG)
+	if (n == -EBADMSG)
 		conn_close(c, "it passed a descriptor");
-	else if (n != -EAGAIN && n != -EINTR)
+	else if (n <= 0 && n != -EAGAIN && n != -EINTR)
 		conn_hung_up(c);
+	return n == (ssize_t)sizeof(m->in);
 }
 
+/* As fast as a client may send, it gets turns: the others have theirs in between. */
 void mtl_events(struct conn *c, uint32_t events)
 {
-	if (reply_waits(c) && events & EPOLLOUT)
-		flush_reply(c);
-	resume(c);
-	if (may_go_on(c) && events & EPOLLIN)
-		read_more(c);
+	bool more = events & EPOLLIN;
+
+	flush_reply(c);
+	take_requests(c);
+	for (int i = 0; i < READS && more && may_go_on(c); i++) {
+		more = read_more(c);
+		take_requests(c);
+	}
 	if (!c->dead)
-		conn_want(c, reply_waits(c) ? EPOLLOUT : c->busy ? 0 : EPOLLIN);
+		conn_want(c, c->busy ? 0 : conn_answer_waits(c) ? EPOLLOUT : EPOLLIN);
 }

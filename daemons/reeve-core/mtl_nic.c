@@ -47,6 +47,10 @@ static void register_joined(struct conn *c, const struct nic_grant *g)
 		register_failed(c);
 		return;
 	}
+	if (c->mtl.reg.fresh[c->mtl.reg.at]) {
+		undo_keep_object(c->core->journal.undo, &c->kept->mtl.fresh_ifs);
+		c->kept->mtl.fresh_ifs |= (uint8_t)(1U << c->mtl.reg.at);
+	}
 	c->mtl.reg.at++;
 	register_next(c);
 }
@@ -56,11 +60,14 @@ static void register_next(struct conn *c)
 	uint8_t at = c->mtl.reg.at;
 
 	if (at == c->mtl.reg.n) {
-		c->mtl.registered = true;
+		undo_keep_object(c->core->journal.undo, &c->kept->mtl.registered);
+		c->kept->mtl.registered = true;
 		mtl_answer(c, MTL_REPLY_RESPONSE, 0);
 		return;
 	}
-	c->mtl.reg.fresh[at] = !nic_joined(c, c->mtl.reg.ifs[at]);
+	/* Or an earlier core joined it for this very request. */
+	c->mtl.reg.fresh[at] = !nic_joined(c, c->mtl.reg.ifs[at]) ||
+			       c->kept->mtl.fresh_ifs >> at & 1;
 	nic_join(c, c->mtl.reg.ifs[at], register_joined);
 }
 

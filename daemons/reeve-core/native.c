@@ -17,13 +17,14 @@
 #include "base/fd.h"
 #include "call.h"
 #include "core.h"
+#include "journal.h"
 #include "record.h"
 #include "session.h"
 #include "wire/native.h"
 #include "wire/varlink.h"
 
 enum {
-	READ_STEP = 2048,
+	READ_STEP = 2048,  /* a multiple of HEAP_UNIT */
 	STREAM_BATCH = 16, /* events of one stream before others get their turn */
 	CALL_BATCH = 1,	   /* calls of one client, likewise: one may list the whole host */
 };
@@ -34,53 +35,102 @@ static void close_out_fds(struct native_state *n)
 		close(n->out_fds[--n->out_nfds]);
 }
 
+static struct kept_native *kept_of(const struct conn *c)
+{
+	return &c->kept->native;
+}
+
+static char *input(const struct conn *c)
+{
+	return heap_at(&c->core->journal.heap, &kept_of(c)->in);
+}
+
+static void link_stream(struct conn *c)
+{
+	struct native_state *n = &c->native;
+	struct core *core = c->core;
+
+	n->next_stream = core->streams;
+	n->prev_stream = &core->streams;
+	if (core->streams)
+		core->streams->native.prev_stream = &n->next_stream;
+	core->streams = c;
+}
+
 void native_closed(struct conn *c)
 {
 	struct native_state *n = &c->native;
 
 	call_forget(c);
-	if (n->streaming) {
+	if (kept_of(c)->streaming) {
 		*n->prev_stream = n->next_stream;
 		if (n->next_stream)
 			n->next_stream->native.prev_stream = n->prev_stream;
-		n->streaming = false;
 	}
-	share_refund(c, n->in_size + (n->out ? n->out_len : 0));
-	free(n->in);
-	free(n->out);
-	n->in = n->out = NULL;
+	share_refund(c, extent_bytes(&kept_of(c)->in) + extent_bytes(&kept_of(c)->out));
 	close_out_fds(n);
+}
+
+static uint32_t stream_tenant(const struct conn *c)
+{
+	return c->admin ? LEDGER_ALL_TENANTS : c->tenant;
+}
+
+static void drop_answer(struct conn *c)
+{
+	struct kept *k = c->kept;
+
+	undo_keep_object(c->core->journal.undo, k);
+	share_refund(c, extent_bytes(&k->native.out));
+	kept_give(c->core, &k->native.out);
+	k->out_at = k->out_len = 0;
+	k->out_fds = 0;
+}
+
+/* What goes with an answer can't be kept: its request is done again. */
+bool native_resumed(struct conn *c)
+{
+	const struct kept_native *n = kept_of(c);
+
+	if (!share_charge(c, extent_bytes(&n->in) + extent_bytes(&n->out)))
+		return false;
+	if (c->kept->out_fds)
+		drop_answer(c);
+	for (uint32_t plane = 0; plane < PLANE_MAX; plane++)
+		c->core->plane_holders[plane] += n->hold[plane];
+	if (n->streaming) {
+		c->native.stream_tenant = stream_tenant(c);
+		link_stream(c);
+	}
+	return true;
 }
 
 /* --- out -------------------------------------------------------------------- */
 
-static bool output_waits(const struct conn *c)
+static ssize_t send_some(struct conn *c)
 {
-	return c->native.out;
+	const struct kept *k = c->kept;
+	const char *out = heap_at(&c->core->journal.heap, &k->native.out);
+
+	return journal_send(c, out + k->out_at, k->out_len - k->out_at, c->native.out_fds,
+			    c->native.out_nfds);
 }
 
 static void flush(struct conn *c)
 {
-	struct native_state *n = &c->native;
+	while (!c->dead && !c->busy && conn_answer_waits(c)) {
+		ssize_t sent = send_some(c);
 
-	while (n->out) {
-		ssize_t sent = fd_send(c->watch.fd, n->out + n->out_at, n->out_len - n->out_at,
-				       n->out_fds, n->out_nfds);
-
-		if (sent == -EAGAIN)
+		if (sent == -EAGAIN || sent == -EINTR)
 			return;
 		if (sent < 0) {
 			conn_hung_up(c);
 			return;
 		}
-		close_out_fds(n);
-		n->out_at += (size_t)sent;
-		if (n->out_at == n->out_len) {
-			share_refund(c, n->out_len);
-			free(n->out);
-			n->out = NULL;
-		}
+		close_out_fds(&c->native);
 	}
+	if (!c->dead && !c->busy && kept_of(c)->out.units)
+		drop_answer(c);
 }
 
 void native_send(struct conn *c, char *text, size_t len)
@@ -103,6 +153,30 @@ static bool keep_fds(struct native_state *n, const int *fds, unsigned nfds)
 	return true;
 }
 
+/* Into the record; a call is answered by it unless descriptors have to go first. */
+static const char *keep_answer(struct conn *c, const char *text, size_t len, unsigned nfds)
+{
+	struct kept *k = c->kept;
+	struct kept_native *n = kept_of(c);
+	struct extent none = { 0 };
+
+	if (!kept_grow(c->core, k, &none, len))
+		return "out of memory";
+	if (!share_charge(c, extent_bytes(&none))) {
+		kept_give(c->core, &none);
+		return "its uid leaves too many answers unread";
+	}
+	memcpy(heap_at(&c->core->journal.heap, &none), text, len);
+	kept_change(c->core, k);
+	n->out = none;
+	k->out_at = 0;
+	k->out_len = (uint32_t)len;
+	k->out_fds = nfds != 0;
+	if (!nfds && !n->streaming)
+		kept_take_request(c->core, k);
+	return NULL;
+}
+
 void native_send_fds(struct conn *c, char *text, size_t len, const int *fds, unsigned nfds)
 {
 	struct native_state *n = &c->native;
@@ -116,17 +190,11 @@ void native_send_fds(struct conn *c, char *text, size_t len, const int *fds, uns
 		why = "it leaves descriptors unread";
 	else if (!text || !keep_fds(n, fds, nfds))
 		why = "out of memory";
-	else if (!share_charge(c, len))
-		why = "its uid leaves too many answers unread";
-	if (why) {
+	else
+		why = keep_answer(c, text, len, nfds);
+	free(text);
+	if (why)
 		conn_close(c, why);
-		free(text);
-		return;
-	}
-	n->out = text;
-	n->out_len = len;
-	n->out_at = 0;
-	flush(c);
 }
 
 /* --- streams ------------------------------------------------------------------ */
@@ -144,50 +212,51 @@ static void send_event(struct conn *c, const struct event *ev, uint64_t lost)
 	native_send(c, text, len);
 }
 
+/* The event and the place in the history that it stands for are one step. */
+static void stream_next(struct conn *c, const struct event *ev, uint64_t lost)
+{
+	struct kept_native *n = kept_of(c);
+
+	undo_keep_object(c->core->journal.undo, &n->since);
+	n->since = ev->seq;
+	send_event(c, ev, lost);
+	flush(c);
+}
+
 static void stream_push(struct conn *c)
 {
-	struct native_state *n = &c->native;
 	struct event ev;
 	uint64_t lost;
 
-	for (int i = 0; i < STREAM_BATCH && !c->dead && !output_waits(c); i++) {
-		if (ledger_next_event(c->core->ledger, n->stream_tenant, n->since, &ev, &lost) <
-		    0) {
+	for (int i = 0; i < STREAM_BATCH && !c->dead && !c->busy && !conn_answer_waits(c); i++) {
+		if (ledger_next_event(c->core->ledger, c->native.stream_tenant, kept_of(c)->since,
+				      &ev, &lost) < 0) {
 			conn_want(c, 0);
 			return;
 		}
-		n->since = ev.seq;
-		send_event(c, &ev, lost);
+		stream_next(c, &ev, lost);
 	}
-	if (!c->dead)
+	if (!c->dead && !c->busy)
 		conn_want(c, EPOLLOUT);
-}
-
-static uint32_t stream_tenant(const struct conn *c)
-{
-	return c->admin ? LEDGER_ALL_TENANTS : c->tenant;
 }
 
 void native_stream(struct conn *c, uint64_t since)
 {
-	struct native_state *n = &c->native;
-	struct core *core = c->core;
+	struct kept_native *n = kept_of(c);
 
+	kept_take_request(c->core, c->kept);
+	undo_keep_object(c->core->journal.undo, n);
 	n->streaming = true;
-	n->stream_tenant = stream_tenant(c);
 	n->since = since;
-	n->next_stream = core->streams;
-	n->prev_stream = &core->streams;
-	if (core->streams)
-		core->streams->native.prev_stream = &n->next_stream;
-	core->streams = c;
+	c->native.stream_tenant = stream_tenant(c);
+	link_stream(c);
 	stream_push(c);
 }
 
 /* Who has an instance keeps it, and its leases: its stream is narrowed instead. */
 void native_match_stream(struct conn *c, bool changed)
 {
-	if (!c->native.streaming || !changed)
+	if (!kept_of(c)->streaming || !changed)
 		return;
 	if (c->instance)
 		c->native.stream_tenant = stream_tenant(c);
@@ -202,7 +271,7 @@ void native_streams_push(struct core *core)
 	while (c) {
 		struct conn *next = c->native.next_stream;
 
-		if (!output_waits(c))
+		if (!conn_answer_waits(c))
 			stream_push(c);
 		c = next;
 	}
@@ -212,71 +281,83 @@ void native_streams_push(struct core *core)
 
 static bool may_go_on(const struct conn *c)
 {
-	return !c->dead && !c->busy && !output_waits(c) && !c->native.streaming;
+	return !c->dead && !c->busy && !conn_answer_waits(c) && !kept_of(c)->streaming;
 }
 
 static char *next_call(const struct conn *c)
 {
-	const struct native_state *n = &c->native;
+	const struct kept *k = c->kept;
 
-	return n->in_len ? memchr(n->in, '\0', n->in_len) : NULL;
+	return k->in_at < k->in_len ? memchr(input(c) + k->in_at, '\0', k->in_len - k->in_at)
+				    : NULL;
+}
+
+/* A call to which there is no answer, yet or ever. */
+static void call_taken(struct conn *c, uint32_t from)
+{
+	if (!c->dead && !c->busy && !conn_answer_waits(c) && c->kept->in_at == from &&
+	    c->kept->in_len)
+		kept_take_request(c->core, c->kept);
 }
 
 static void take_calls(struct conn *c)
 {
-	struct native_state *n = &c->native;
-
 	for (int i = 0; i < CALL_BATCH && may_go_on(c); i++) {
-		char *end = next_call(c);
-		size_t len;
+		const char *end = next_call(c);
+		uint32_t from = c->kept->in_at;
 
 		if (!end)
 			return;
-		len = (size_t)(end - n->in);
-		call_run(c, n->in, len);
-		if (c->dead)
-			return;
-		n->in_len -= len + 1;
-		memmove(n->in, end + 1, n->in_len);
+		journal_at_work(c);
+		call_run(c, input(c) + from, (size_t)(end - (input(c) + from)));
+		call_taken(c, from);
+		flush(c);
 	}
 }
 
+/* What was answered makes room; what is left of it moves to the front of a new piece. */
 static bool make_room(struct conn *c)
 {
-	struct native_state *n = &c->native;
-	size_t size = n->in_size ? n->in_size * 2 : READ_STEP;
-	char *in;
+	struct kept *k = c->kept;
+	struct kept_native *n = kept_of(c);
+	size_t had = extent_bytes(&n->in), left = k->in_len - k->in_at;
+	size_t size = left >= had ? had * 2 : had;
+	struct extent next = { 0 };
 
-	if (n->in_len < n->in_size)
+	if (k->in_len < had)
 		return true;
-	if (n->in_size >= VARLINK_CALL_MAX || !share_charge(c, size - n->in_size))
+	size = size ? size : READ_STEP;
+	if (left >= VARLINK_CALL_MAX || !share_charge(c, size))
 		return false;
-	in = realloc(n->in, size);
-	if (!in) {
-		share_refund(c, size - n->in_size);
+	if (!kept_grow(c->core, k, &next, size)) {
+		share_refund(c, size);
 		return false;
 	}
-	n->in = in;
-	n->in_size = size;
+	if (left)
+		memcpy(heap_at(&c->core->journal.heap, &next), input(c) + k->in_at, left);
+	share_refund(c, had);
+	kept_give(c->core, &n->in);
+	n->in = next;
+	k->in_at = 0;
+	k->in_len = (uint32_t)left;
 	return true;
 }
 
 /* An idle client costs no buffer. */
 static void drop_room(struct conn *c)
 {
-	struct native_state *n = &c->native;
+	struct kept_native *n = kept_of(c);
 
-	if (n->in_len || !n->in)
+	if (c->kept->in_len || !n->in.units)
 		return;
-	share_refund(c, n->in_size);
-	free(n->in);
-	n->in = NULL;
-	n->in_size = 0;
+	share_refund(c, extent_bytes(&n->in));
+	undo_keep_object(c->core->journal.undo, &n->in);
+	kept_give(c->core, &n->in);
 }
 
 static void read_more(struct conn *c)
 {
-	struct native_state *n = &c->native;
+	const struct kept *k = c->kept;
 	ssize_t got;
 
 	if (!make_room(c)) {
@@ -284,21 +365,21 @@ static void read_more(struct conn *c)
 		conn_close(c, "its call is too long");
 		return;
 	}
-	got = conn_read(c, n->in + n->in_len, n->in_size - n->in_len);
-	if (got > 0) {
-		n->in_len += (size_t)got;
+	got = conn_read(c, input(c) + k->in_len, extent_bytes(&kept_of(c)->in) - k->in_len);
+	if (got > 0)
 		take_calls(c);
-	} else if (got == -EBADMSG) {
+	else if (got == -EBADMSG)
 		conn_close(c, "it passed a descriptor");
-	} else if (got != -EAGAIN && got != -EINTR) {
+	else if (got != -EAGAIN && got != -EINTR)
 		conn_hung_up(c);
-	}
 }
 
 /* A call that waits for its turn has it as soon as the socket takes an answer. */
 static uint32_t wanted(const struct conn *c)
 {
-	if (output_waits(c))
+	if (c->busy)
+		return 0;
+	if (conn_answer_waits(c))
 		return EPOLLOUT;
 	if (!may_go_on(c))
 		return 0;
@@ -310,24 +391,28 @@ static void wait_for_more(struct conn *c)
 	if (c->dead)
 		return;
 	drop_room(c);
-	if (!c->native.streaming)
+	if (!kept_of(c)->streaming)
 		conn_want(c, wanted(c));
 }
 
 void native_resume(struct conn *c)
 {
+	flush(c);
+	if (!c->dead && kept_of(c)->streaming) {
+		stream_push(c);
+		return;
+	}
 	take_calls(c);
 	wait_for_more(c);
 }
 
 void native_events(struct conn *c, uint32_t events)
 {
-	if (output_waits(c) && events & EPOLLOUT)
-		flush(c);
+	flush(c);
 	if (c->dead)
 		return;
-	if (c->native.streaming) {
-		if (!output_waits(c))
+	if (kept_of(c)->streaming) {
+		if (!conn_answer_waits(c))
 			stream_push(c);
 		return;
 	}

@@ -124,6 +124,11 @@ static void end_leases(struct core *core, uint32_t ifindex, enum res_kind kind, 
 			end_lease(core, &l, why);
 }
 
+void nic_end_leases(struct core *core, uint32_t ifindex, const char *why)
+{
+	end_leases(core, ifindex, RES_XDP, 0, why);
+}
+
 /* --- changes ------------------------------------------------------------------------ */
 
 static void set_queues(struct core *core, struct nic *nic, uint32_t queues)

@@ -50,8 +50,6 @@ struct nic {
 	uint32_t soft_flow;	/* number given out last */
 };
 
-struct flow_record; /* a flow's particulars, which the ledger does not keep */
-
 /* --- nic.c ------------------------------------------------------------------- */
 
 /* Takes the two sockets; dumps what is there. */
@@ -60,6 +58,8 @@ struct nic *nic_by_index(struct core *core, uint32_t ifindex);
 struct nic *nic_by_name(struct core *core, const char *name);
 /* Looks at all of them again, for what the kernel does not tell by itself. */
 void nics_refresh(struct core *core);
+/* All leases over it end, or over what was there before it. */
+void nic_end_leases(struct core *core, uint32_t ifindex, const char *why);
 /* The kernel has it no more: all leases over it end. */
 void nic_removed(struct core *core, uint32_t ifindex);
 /* Asks the driver again: how many queues, and whether it takes flow rules. */
@@ -122,9 +122,6 @@ typedef void nic_counted(struct conn *c, void *arg, const struct pp_nic_counts *
 int nic_count(struct conn *c, uint32_t ifindex, uint32_t owner, const uint16_t *ports, uint32_t n,
 	      nic_counted *done, void *arg);
 
-/* NULL: not a flow's lease, or unknown. */
-const struct flow *nic_flow_of(const struct core *core, ledger_id lease);
-
 /*
  * A lease over a queue, port, flow or interface has ended in the ledger (expiry,
  * an administrator): the kernel's side follows. With that over an interface, all
@@ -164,15 +161,22 @@ void nic_start(struct conn *c, const struct nic_op *op);
 void nic_refuse(struct conn *c, nic_done *done, const struct res *res, int error, const char *why);
 /* Nobody waits for the interface any more: it can't be opened, or is gone. */
 void nic_give_up(struct core *core, struct nic *nic, int error, const char *why);
+/* What asks reeved to open it, and what follows when that is done. */
+struct pp_nic_open;
+struct pp_result;
+void nic_open_message(const struct core *core, const struct nic *nic, struct pp_nic_open *ret);
+void nic_is_open(struct core *core, struct nic *nic, const struct pp_result *m);
 /* One user less; some time after the last one it is closed. */
 void nic_leave_one(struct core *core, uint32_t ifindex);
 /* Those that have had no user for long enough; the others' time comes later. */
 void nics_close_unused(struct core *core, uint64_t boot_ns);
 void nic_forget_socket(struct conn *c);
 /* nic_flow.c */
-void flow_forget(struct core *core, ledger_id lease);
 struct pp_nic_flow;
-bool flow_off_message(const struct core *core, const struct lease *l, struct pp_nic_flow *m);
+/* What reeved is told of one that ends, also in the ledger; false: it never was. */
+bool flow_off_message(const struct lease *l, struct pp_nic_flow *m);
+/* The same with all that is known of it. */
+bool flow_message(const struct core *core, const struct lease *l, struct pp_nic_flow *m);
 void nic_owner_off(struct core *core, uint32_t ifindex, ledger_id instance);
 
 /* --- mtl_nic.c ----------------------------------------------------------------- */

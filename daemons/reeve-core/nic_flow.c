@@ -19,57 +19,10 @@
 
 enum { SOFT_FLOWS = 1 << 20 };
 
-struct flow_record {
-	struct flow_record *next;
-	ledger_id lease;
-	struct flow flow;
-};
-
-static struct flow_record **find(struct core *core, ledger_id lease)
+bool flow_off_message(const struct lease *l, struct pp_nic_flow *m)
 {
-	struct flow_record **at = &core->flows[lease % FLOW_BUCKETS];
-
-	while (*at && (*at)->lease != lease)
-		at = &(*at)->next;
-	return at;
-}
-
-const struct flow *nic_flow_of(const struct core *core, ledger_id lease)
-{
-	const struct flow_record *f = core->flows[lease % FLOW_BUCKETS];
-
-	while (f && f->lease != lease)
-		f = f->next;
-	return f ? &f->flow : NULL;
-}
-
-void flow_forget(struct core *core, ledger_id lease)
-{
-	struct flow_record **at = find(core, lease), *f = *at;
-
-	if (!f)
-		return;
-	*at = f->next;
-	free(f);
-}
-
-static bool remember(struct core *core, ledger_id lease, const struct flow *flow)
-{
-	struct flow_record *f = malloc(sizeof(*f)), **bucket = &core->flows[lease % FLOW_BUCKETS];
-
-	if (!f)
-		return false;
-	*f = (struct flow_record){ .next = *bucket, .lease = lease, .flow = *flow };
-	*bucket = f;
-	return true;
-}
-
-bool flow_off_message(const struct core *core, const struct lease *l, struct pp_nic_flow *m)
-{
-	const struct flow *flow = nic_flow_of(core, l->id);
-
 	/* One that was never made has no location to name. */
-	if (!flow || l->res.id >= UNNAMED_FLOW)
+	if (l->res.id >= UNNAMED_FLOW)
 		return false;
 	*m = (struct pp_nic_flow){
 		.head.type = PP_NIC_FLOW,
@@ -77,9 +30,13 @@ bool flow_off_message(const struct core *core, const struct lease *l, struct pp_
 		.owner = owner_of(l->instance),
 		.soft = (l->res.id & RES_FLOW_SOFT) != 0,
 		.location = (uint32_t)l->res.id,
-		.flow = *flow,
 	};
 	return true;
+}
+
+bool flow_message(const struct core *core, const struct lease *l, struct pp_nic_flow *m)
+{
+	return flow_off_message(l, m) && ledger_flow(core->ledger, l->id, &m->flow) == 0;
 }
 
 /* --- adding ------------------------------------------------------------------------ */
@@ -92,7 +49,6 @@ struct adding {
 
 static void undo(struct conn *c, const struct adding *a, int error, const char *why)
 {
-	flow_forget(c->core, a->lease);
 	ledger_undo(c->core->ledger, a->lease);
 	nic_refuse(c, a->done, &a->res, error, why);
 }
@@ -103,7 +59,7 @@ static void take_back(struct conn *c, const struct adding *a, uint32_t location)
 	struct lease l = { .id = a->lease, .instance = a->instance };
 
 	l.res = res_flow(a->res.scope, location);
-	if (flow_off_message(c->core, &l, &m))
+	if (flow_off_message(&l, &m))
 		link_send(c->core, &m);
 	undo(c, a, EBUSY, "the NIC put it where another lease's rule was");
 }
@@ -229,7 +185,9 @@ static void run_flow(struct conn *c, struct nic *nic, const struct nic_op *op)
 	r = txn_reserve(c, &want, &a.lease);
 	if (r < 0)
 		nic_refuse(c, op->done, &a.res, -r, txn_why(r, RES_FLOW));
-	else if (!remember(core, a.lease, &op->flow) || ask(core, c, &m, made, &a, sizeof(a)) < 0)
+	else if (ledger_set_flow(core->ledger, a.lease, &op->flow) < 0)
+		undo(c, &a, ENOSPC, "there are as many flows as can be kept");
+	else if (ask(core, c, &m, made, &a, sizeof(a)) < 0)
 		undo(c, &a, ENOMEM, "out of memory");
 }
 

@@ -120,10 +120,10 @@ void on_list_flows(struct conn *c, const struct native_request *q)
 	struct lease l = { 0 };
 
 	while (page_next_lease(c, &p, &l)) {
-		const struct flow *flow = nic_flow_of(c->core, l.id);
+		struct flow flow;
 
-		if (flow)
-			json_array_append_new(p.rows, flow_json(c->core, &l, flow));
+		if (ledger_flow(c->core->ledger, l.id, &flow) == 0)
+			json_array_append_new(p.rows, flow_json(c->core, &l, &flow));
 	}
 	page_reply(c, &p, "flows");
 }
@@ -154,7 +154,7 @@ static bool has_its_share(const struct conn *c)
 	uint32_t of_uid = 0, of_tenant = 0;
 
 	for (const struct port_list *p = under_way; p; p = p->next) {
-		of_uid += p->uid_of == c->peer.uid;
+		of_uid += p->uid_of == c->peer->uid;
 		of_tenant += p->tenant_of == c->tenant;
 	}
 	return of_uid >= LISTS_PER_UID || of_tenant >= LISTS_PER_TENANT;
@@ -167,7 +167,7 @@ static struct port_list *port_list_new(struct conn *c, const struct native_reque
 	if (!p)
 		return NULL;
 	p->core = c->core;
-	p->uid_of = c->peer.uid;
+	p->uid_of = c->peer->uid;
 	p->tenant_of = c->tenant;
 	str_copy(p->tenant, sizeof(p->tenant), q->list.tenant);
 	p->page = (struct page){

@@ -210,13 +210,18 @@ static void opened(struct core *core, struct conn *c, void *ctx, const union pp_
 		wake(nic, m->result.error, why);
 		return;
 	}
-	nic->state = NIC_OPEN;
-	nic->form = m->result.value & 0xff;
-	nic->mode = m->result.value >> 8 & 0xff;
-	nic_look(core, nic);
+	nic_is_open(core, nic, &m->result);
 	wake(nic, 0, NULL);
 	if (!nic->users)
 		unused_from_now(core, nic);
+}
+
+void nic_is_open(struct core *core, struct nic *nic, const struct pp_result *m)
+{
+	nic->state = NIC_OPEN;
+	nic->form = m->value & 0xff;
+	nic->mode = m->value >> 8 & 0xff;
+	nic_look(core, nic);
 }
 
 /*
@@ -234,18 +239,24 @@ static enum nic_want_form form_for(const struct core *core, const struct nic *ni
 	return NIC_WANT_EITHER;
 }
 
-static int ask_to_open(struct core *core, struct nic *nic)
+void nic_open_message(const struct core *core, const struct nic *nic, struct pp_nic_open *ret)
 {
-	struct pp_nic_open m = {
+	*ret = (struct pp_nic_open){
 		.head.type = PP_NIC_OPEN,
 		.ifindex = nic->link.ifindex,
 		.form = form_for(core, nic),
 		.conf_serial = core->conf_serial,
 	};
+	str_copy(ret->name, sizeof(ret->name), nic->link.name);
+}
+
+static int ask_to_open(struct core *core, struct nic *nic)
+{
 	const struct opening o = { .life = nic->life, .ifindex = nic->link.ifindex };
+	struct pp_nic_open m;
 	int r;
 
-	str_copy(m.name, sizeof(m.name), nic->link.name);
+	nic_open_message(core, nic, &m);
 	r = ask(core, NULL, &m, opened, &o, sizeof(o));
 	if (r == 0)
 		nic->state = NIC_OPENING;

@@ -355,7 +355,7 @@ static bool off_message(struct core *core, const struct lease *l, union pp_msg *
 						    .port = (uint16_t)l->res.id };
 		return true;
 	case RES_FLOW:
-		return flow_off_message(core, l, &m->nic_flow);
+		return flow_off_message(l, &m->nic_flow);
 	default:
 		return false;
 	}
@@ -367,14 +367,14 @@ static bool off_message(struct core *core, const struct lease *l, union pp_msg *
  */
 static bool needs(const struct core *core, const struct lease *l, const struct lease *ended)
 {
-	const struct flow *flow;
+	struct flow flow;
 
 	if (l->res.kind == RES_LCORE || l->res.scope != ended->res.scope)
 		return false;
 	if (ended->res.kind == RES_XDP)
 		return true;
-	flow = nic_flow_of(core, l->id);
-	return flow && !(l->res.id & RES_FLOW_SOFT) && flow->queue == ended->res.id;
+	return !(l->res.id & RES_FLOW_SOFT) && ledger_flow(core->ledger, l->id, &flow) == 0 &&
+	       flow.queue == ended->res.id;
 }
 
 static void end_what_needs(struct core *core, const struct lease *ended)
@@ -390,7 +390,6 @@ static void end_what_needs(struct core *core, const struct lease *ended)
 						  ? "its instance has left the interface"
 						  : "the queue it leads to was given back") < 0)
 				ledger_undo(core->ledger, l.id);
-			flow_forget(core, l.id);
 		}
 		l = next;
 	}
@@ -404,18 +403,29 @@ static void released(struct core *core, struct conn *c, void *ctx, const union p
 	int error = answer_error(m, &why);
 
 	(void)fds;
+	(void)c;
 	if (error)
 		record_event(core, EVENT_ENFORCE, d->tenant, "a release did not reach the NIC: %s",
 			     why);
-	if (c)
-		d->done(c, &(struct nic_grant){ .why = "" });
+}
+
+/*
+ * The end of the lease and the answer are one step; the answer is on its way only
+ * when the connection is not busy any more: then the kernel has followed.
+ */
+static void follow(struct conn *c, const struct lease *lease, const struct doing *d)
+{
+	struct core *core = c->core;
+	union pp_msg m;
+
+	if (!off_message(core, lease, &m) || ask(core, c, &m, released, d, sizeof(*d)) < 0)
+		nic_lease_ended(core, lease);
 }
 
 void nic_release(struct conn *c, const struct lease *lease, const char *why, nic_done *done)
 {
 	struct doing d = { .done = done, .res = lease->res, .tenant = lease->tenant };
 	struct core *core = c->core;
-	union pp_msg m;
 
 	if (ledger_revoke(core->ledger, lease->id, clock_wall_ns(), why) < 0) {
 		nic_refuse(c, done, &lease->res, ENOENT, "there is no such lease");
@@ -424,12 +434,8 @@ void nic_release(struct conn *c, const struct lease *lease, const char *why, nic
 	txn_set_timer(core);
 	if (lease->res.kind == RES_QUEUE)
 		end_what_needs(core, lease);
-	if (!off_message(core, lease, &m) || ask(core, c, &m, released, &d, sizeof(d)) < 0) {
-		nic_lease_ended(core, lease);
-		done(c, &(struct nic_grant){ .why = "" });
-		return;
-	}
-	flow_forget(core, lease->id);
+	follow(c, lease, &d);
+	done(c, &(struct nic_grant){ .why = "" });
 }
 
 void nic_lease_ended(struct core *core, const struct lease *lease)
@@ -446,7 +452,6 @@ void nic_lease_ended(struct core *core, const struct lease *lease)
 		end_what_needs(core, lease);
 	if (off_message(core, lease, &m))
 		link_send(core, &m);
-	flow_forget(core, lease->id);
 }
 
 void nic_instance_ending(struct core *core, ledger_id instance)
@@ -459,7 +464,6 @@ void nic_instance_ending(struct core *core, ledger_id instance)
 			nic_owner_off(core, l.res.scope, instance);
 			nic_leave_one(core, l.res.scope);
 		}
-		flow_forget(core, l.id);
 		r = ledger_instance_next_lease(core->ledger, instance, l.id, &l);
 	}
 }

@@ -104,6 +104,8 @@ static void process_add_conn(struct process *p, struct conn *c)
 	if (c->next)
 		c->next->prev = &c->next;
 	p->conns = c;
+	if (p->idle_prev)
+		idle_remove(c->core, p);
 }
 
 int process_join(struct conn *c, int pidfd)
@@ -113,15 +115,12 @@ int process_join(struct conn *c, int pidfd)
 
 	if (pidfd < 0)
 		return 0;
-	/* The pid is the peer's as long as the pidfd is silent, and its end closes us. */
-	if (!c->peer.start_time && c->peer.pid)
-		c->peer.start_time = peer_start_time("/proc", c->peer.pid);
-	at = process_find(core, &c->peer);
-	p = c->peer.start_time ? *at : NULL;
+	at = process_find(core, c->peer);
+	p = c->peer->start_time ? *at : NULL;
 	if (p) {
 		close(pidfd);
 	} else {
-		p = process_new(core, &c->peer, pidfd);
+		p = process_new(core, c->peer, pidfd);
 		if (!p) {
 			close(pidfd);
 			return -ENOMEM;
@@ -129,10 +128,28 @@ int process_join(struct conn *c, int pidfd)
 		p->next = *at;
 		*at = p;
 	}
-	if (p->idle_prev)
-		idle_remove(core, p);
 	process_add_conn(p, c);
 	return 0;
+}
+
+/* The kernel knows who connected; before Linux 6.5 the start time has to tell. */
+int process_rejoin(struct conn *c)
+{
+	struct process *p = *process_find(c->core, c->peer);
+	int pidfd;
+
+	if (p && c->peer->start_time) {
+		process_add_conn(p, c);
+		return 0;
+	}
+	pidfd = peer_pidfd(c->watch.fd, c->peer->pid);
+	if (pidfd == -ESRCH)
+		return -ESRCH;
+	if (pidfd >= 0 && !peer_is_process(pidfd, c->peer)) {
+		close(pidfd);
+		return -ESRCH;
+	}
+	return process_join(c, pidfd);
 }
 
 void process_leave(struct conn *c)

@@ -43,6 +43,8 @@ struct process {
 
 /* Takes the pidfd; -1 (an old kernel, another pid namespace) leaves c->process NULL. */
 int process_join(struct conn *c, int pidfd);
+/* The same for a client of an earlier core. -ESRCH: the process has ended. */
+int process_rejoin(struct conn *c);
 void process_leave(struct conn *c);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "core.h"
+#include "journal.h"
 #include "record.h"
 #include "session.h"
 
@@ -35,8 +36,8 @@ void record_refusal(struct conn *c, const struct res *res, int error, const char
 		.tenant = c->tenant,
 		.instance = c->instance,
 		.res = res ? *res : (struct res){ .kind = RES_KIND_MAX },
-		.uid = c->peer.uid,
-		.pid = c->peer.pid,
+		.uid = c->peer->uid,
+		.pid = c->peer->pid,
 		.error = error,
 	};
 
@@ -145,7 +146,9 @@ void record_publish(void *arg)
 	if (totals.last_seq != core->logged) {
 		log_new(core, totals.last_seq);
 		native_streams_push(core);
+		journal_logged(core);
 	}
 	log_flush();
 	conns_bury(core);
+	journal_settle(core);
 }

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "core.h"
+#include "mech/peer.h"
 #include "sandbox.h"
 
 #define FS_ABI1	    ((UINT64_C(1) << 13) - 1)
@@ -112,6 +113,7 @@ static const int allowed[] = {
 	SCMP_SYS(exit_group),
 	SCMP_SYS(fcntl),
 	SCMP_SYS(fstat),
+	SCMP_SYS(fstatfs),
 	SCMP_SYS(futex),
 	SCMP_SYS(getdents64),
 	SCMP_SYS(getpid),
@@ -122,17 +124,20 @@ static const int allowed[] = {
 	SCMP_SYS(mremap),
 	SCMP_SYS(munmap),
 	SCMP_SYS(newfstatat),
+	SCMP_SYS(pidfd_open),
 	SCMP_SYS(poll),
 	SCMP_SYS(pread64),
 	SCMP_SYS(read),
 	SCMP_SYS(readlink),
 	SCMP_SYS(readlinkat),
 	SCMP_SYS(recvfrom),
+	SCMP_SYS(recvmmsg),
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(restart_syscall),
 	SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(sendmmsg),
 	SCMP_SYS(sendmsg),
 	SCMP_SYS(sendto),
 	SCMP_SYS(shutdown),
@@ -200,6 +205,11 @@ static int add_limited_calls(scmp_filter_ctx ctx)
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1,
 				     SCMP_A1(SCMP_CMP_EQ, SOL_NETLINK));
+	/* The process behind a client that an earlier core had. */
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 2,
+				     SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET),
+				     SCMP_A2(SCMP_CMP_EQ, SO_PEERPIDFD));
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));

@@ -74,14 +74,14 @@ static struct share *add(struct core *core, uint32_t uid)
 bool share_take(struct conn *c)
 {
 	struct core *core = c->core;
-	struct share *s = *find(core, c->peer.uid);
+	struct share *s = *find(core, c->peer->uid);
 	uint32_t left = conns_free(core);
 
 	if (!left || core->tenants[c->tenant].conns / TENANT_FACTOR >= left ||
 	    (s && s->conns / UID_FACTOR >= left))
 		return false;
 	if (!s)
-		s = add(core, c->peer.uid);
+		s = add(core, c->peer->uid);
 	if (!s)
 		return false;
 	s->conns++;

@@ -23,7 +23,8 @@ int cgroups_open(struct reeved *d, struct err *e)
 	if (r < 0)
 		return r;
 	d->enforced = table;
-	cgroups_restore(d, true);
+	if (!d->adopting)
+		cgroups_restore(d, true);
 	return 0;
 }
 

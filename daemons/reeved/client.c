@@ -31,12 +31,13 @@ static uint32_t take_slot(struct clients *c)
 	return slot;
 }
 
-struct pp_conn clients_add(struct clients *c, int fd)
+struct pp_conn clients_add(struct clients *c, enum pp_door door, int fd)
 {
 	uint32_t slot = take_slot(c);
 	struct kept *k = &c->kept[slot];
 
 	k->fd = fd;
+	k->door = door;
 	k->use++;
 	c->count++;
 	return (struct pp_conn){ .slot = slot, .use = k->use };
@@ -53,9 +54,37 @@ static void drop_slot(struct clients *c, uint32_t slot)
 	c->count--;
 }
 
+static bool is_kept(const struct clients *c, struct pp_conn conn)
+{
+	return conn.slot < c->high && c->kept[conn.slot].fd >= 0 &&
+	       c->kept[conn.slot].use == conn.use;
+}
+
+int clients_find(const struct clients *c, struct pp_conn conn, enum pp_door *ret_door)
+{
+	if (!is_kept(c, conn))
+		return -1;
+	*ret_door = c->kept[conn.slot].door;
+	return c->kept[conn.slot].fd;
+}
+
+void clients_batch(const struct clients *c, uint32_t *at, struct pp_resume *ret,
+		   int fds[static FD_PASS_MAX])
+{
+	*ret = (struct pp_resume){ .head.type = PP_RESUME };
+	for (; *at < c->high && ret->n < FD_PASS_MAX; (*at)++) {
+		const struct kept *k = &c->kept[*at];
+
+		if (k->fd < 0)
+			continue;
+		fds[ret->n] = k->fd;
+		ret->conns[ret->n++] = (struct pp_conn){ .slot = *at, .use = k->use };
+	}
+}
+
 bool clients_drop(struct clients *c, struct pp_conn conn)
 {
-	if (conn.slot >= c->high || c->kept[conn.slot].fd < 0 || c->kept[conn.slot].use != conn.use)
+	if (!is_kept(c, conn))
 		return false;
 	drop_slot(c, conn.slot);
 	return true;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The core's life. It is started again when it dies: at once the first time,
- * then ever more slowly. Messages to it wait in a queue while it is busy; as
- * long as one waits, no further client is accepted, so the queue stays short.
+ * The core's life. It is started again when it dies, and takes over where it was:
+ * what clients hold, what they have asked and not been answered, and what is done
+ * for them in the kernel all stay as they are meanwhile. Messages to it wait in a
+ * queue while it is busy; as long as one waits, no further client is accepted, so the
+ * queue stays short.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,11 +19,13 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/rate.h"
 #include "mech/ethnl.h"
 #include "mech/rtnl.h"
 #include "reeved.h"
 
 enum { RETRY_FIRST_MS = 50, RETRY_MOST_MS = 5000, MESSAGE_BATCH = 32 };
+enum { KILLS_BURST = 100, KILLS_PER_S = 20 };
 
 bool core_backlog(const struct reeved *d)
 {
@@ -59,12 +63,42 @@ static void queue_flush(struct reeved *d)
 	doors_adjust(d);
 }
 
+/* In as many messages as it takes; the core waits for all of them. */
+static int resume_some(struct reeved *d)
+{
+	struct core_child *c = &d->core;
+	uint32_t at = c->resume_at;
+	int fds[FD_PASS_MAX], r;
+	struct pp_resume m;
+
+	clients_batch(&d->clients, &at, &m, fds);
+	r = m.n ? pp_send(c->sock, &m, fds, m.n) : 0;
+	if (r < 0)
+		return r;
+	c->resume_at = at;
+	c->resuming = at < d->clients.high;
+	return 0;
+}
+
+static void resume_more(struct reeved *d)
+{
+	int r = 0;
+
+	while (d->core.resuming && r == 0)
+		r = resume_some(d);
+	if (r == -EAGAIN)
+		loop_mod(&d->core.sock_watch, EPOLLIN | EPOLLOUT);
+	else if (r < 0 && r != -EPIPE)
+		core_kill(d, strerror(-r));
+}
+
 /* Its exit is then seen like any other death. */
 void core_kill(struct reeved *d, const char *why)
 {
 	if (!d->core.pid)
 		return;
 	log_say(LOG_ERR, "the core is killed", "%s", why);
+	d->core.blamed = true;
 	kill(d->core.pid, SIGKILL);
 }
 
@@ -78,6 +112,8 @@ static void on_message(struct watch *w, uint32_t events)
 
 	if (events & EPOLLOUT)
 		queue_flush(d);
+	if (events & EPOLLOUT && !core_backlog(d))
+		resume_more(d);
 	for (int i = 0; i < MESSAGE_BATCH && d->core.sock >= 0 && !core_backlog(d); i++) {
 		int fds[FD_PASS_MAX];
 		union pp_msg m;
@@ -100,7 +136,10 @@ static void on_message(struct watch *w, uint32_t events)
 		}
 		ops_handle(d, &m);
 	}
-	loop_mod(&d->core.sock_watch, core_backlog(d) ? EPOLLOUT : EPOLLIN);
+	if (core_backlog(d))
+		loop_mod(&d->core.sock_watch, EPOLLOUT);
+	else
+		loop_mod(&d->core.sock_watch, d->core.resuming ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 static void describe_end(int status, char *buf, size_t size)
@@ -114,7 +153,6 @@ static void describe_end(int status, char *buf, size_t size)
 static void core_forget(struct reeved *d)
 {
 	struct core_child *c = &d->core;
-	struct err e;
 
 	loop_del(&c->sock_watch);
 	loop_del(&c->exit_watch);
@@ -123,20 +161,44 @@ static void core_forget(struct reeved *d)
 	pp_queue_clear(&c->queue);
 	c->sock = c->pidfd = -1;
 	c->pid = 0;
-	c->ready = false;
+	c->ready = c->blamed = false;
+	c->had = true;
 	reload_drop(d, "the core ended meanwhile");
+}
+
+void core_give_all_back(struct reeved *d)
+{
 	clients_drop_all(&d->clients);
 	cgroups_restore(d, true);
 	nics_close_all(d);
-	d->held_planes = 0;
-	planes_adjust(d, &e);
 }
 
+/* The next core names what is held; what it does not name is given back then. */
+static void wait_for_the_next(struct reeved *d)
+{
+	nics_unclaim(d);
+	d->old_planes = d->held_planes;
+}
+
+/* Who kills it from outside hurts nobody by that, as often as it may be. */
+static bool may_return_at_once(struct reeved *d, uint64_t now)
+{
+	static struct rate limit;
+
+	return d->core.last == PP_END_KILLED &&
+	       rate_take(&limit, now, KILLS_BURST, KILLS_PER_S, NULL);
+}
+
+/* A core that ends by itself, or never gets as far as to be ready, comes back ever more slowly. */
 static void retry_later(struct reeved *d)
 {
 	struct core_child *c = &d->core;
 	uint64_t now = clock_boot_ns(), wait_ms;
 
+	if (may_return_at_once(d, now)) {
+		loop_timer_set(c->retry_timer, 1);
+		return;
+	}
 	if (now - c->started_ns > 60 * NS_PER_S)
 		c->failures = 0;
 	wait_ms = (uint64_t)RETRY_FIRST_MS << (c->failures < 7 ? c->failures : 7);
@@ -148,10 +210,17 @@ static void retry_later(struct reeved *d)
 	loop_timer_set(c->retry_timer, now + wait_ms * NS_PER_MS + 1);
 }
 
+/* A system that runs out of memory kills from outside, too. */
+static enum pp_end end_of(const struct reeved *d, int status)
+{
+	bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+
+	return killed && !d->core.blamed ? PP_END_KILLED : PP_END_FAULT;
+}
+
 static void on_exit_event(struct watch *w, uint32_t events)
 {
 	struct reeved *d = watch_owner(w, struct reeved, core.exit_watch);
-	uint32_t clients = d->clients.count;
 	bool was_ready = d->core.ready;
 	char how[32];
 	int status;
@@ -159,14 +228,17 @@ static void on_exit_event(struct watch *w, uint32_t events)
 	(void)events;
 	if (waitpid(d->core.pid, &status, WNOHANG) != d->core.pid)
 		return;
+	d->core.last = end_of(d, status);
 	core_forget(d);
 	if (d->stopping) {
+		core_give_all_back(d);
 		reeved_may_end(d);
 		return;
 	}
+	wait_for_the_next(d);
 	describe_end(status, how, sizeof(how));
-	log_say(LOG_ERR, "the core ended", "%s; %u clients were closed, their leases are free", how,
-		clients);
+	log_say(LOG_ERR, "the core ended", "%s; %u clients wait for the next one, leases are kept",
+		how, d->clients.count);
 	if (!d->announced && !was_ready) {
 		loop_exit(d->loop, 1);
 		return;
@@ -196,16 +268,19 @@ static int send_hello(struct reeved *d)
 		.head.type = PP_HELLO,
 		.version = PP_VERSION,
 		.conf_size = sizeof(struct conf),
-		.ledger_bytes = PP_LEDGER_BYTES,
+		.journal_bytes = PP_JOURNAL_BYTES,
 		.max_clients = d->clients.max,
 		.pid = (uint32_t)getpid(),
 		.foreign_fds = d->clients.foreign_fds,
+		.last_end = d->core.last,
+		.nresumed = d->clients.count,
+		.fresh = !d->core.had,
 		.log_format = d->opt.log_format,
 		.log_level = d->opt.log_level,
 		.version_text = REEVE_VERSION,
 	};
 	_cleanup_fd_ int rtnl = rtnl_socket(), ethnl = ethnl_socket();
-	int fds[] = { d->ledger_fd, d->null_fd, rtnl, ethnl };
+	int fds[] = { d->journal_fd, d->null_fd, rtnl, ethnl };
 
 	if (rtnl < 0 || ethnl < 0)
 		return rtnl < 0 ? rtnl : ethnl;
@@ -244,19 +319,13 @@ static int core_watch(struct reeved *d)
 		r = loop_add(d->loop, &c->exit_watch, c->pidfd, EPOLLIN, on_exit_event);
 	if (r == 0)
 		r = send_hello(d);
-	return r == 0 ? core_send_conf(d, &d->conf) : r;
-}
-
-/*
- * A new file for each core, with all its pages there: a full tmpfs is found out
- * now and not by a signal in the middle of a grant.
- */
-static int new_ledger(struct reeved *d, struct err *e)
-{
-	if (ftruncate(d->ledger_fd, 0) < 0 || fallocate(d->ledger_fd, 0, 0, PP_LEDGER_BYTES) < 0)
-		return fail(e, errno, "can't make room for %s/%s: %m", d->opt.runtime_dir,
-			    LEDGER_NAME);
-	return 0;
+	if (r == 0)
+		r = core_send_conf(d, &d->conf);
+	c->resume_at = 0;
+	c->resuming = d->clients.high > 0;
+	if (r == 0)
+		resume_more(d);
+	return r;
 }
 
 static int core_spawn(struct reeved *d, struct err *e)
@@ -305,9 +374,7 @@ int core_start(struct reeved *d, struct err *e)
 		if (r < 0)
 			return fail(e, -r, "can't make a timer: %s", strerror(-r));
 	}
-	r = new_ledger(d, e);
-	if (r == 0)
-		r = core_spawn(d, e);
+	r = core_spawn(d, e);
 	if (r < 0)
 		return r;
 	r = core_watch(d);
@@ -323,5 +390,6 @@ void core_stop(struct reeved *d)
 	if (d->core.pid)
 		core_send(d, &m, NULL, 0);
 	else
-		reeved_may_end(d);
+		core_give_all_back(d);
+	reeved_may_end(d);
 }

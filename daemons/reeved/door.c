@@ -153,21 +153,19 @@ static bool has_hung_up(int fd)
 	return poll(&p, 1, 0) == 1;
 }
 
-static void hand_over(struct door *door, int fd)
+/* A core that is about to end has not got it; the next one will ask who it is. */
+void door_hand_over(struct reeved *d, enum pp_door kind, struct pp_conn conn, int fd)
 {
-	struct reeved *d = door->d;
-	struct pp_accept m = { .head.type = PP_ACCEPT, .door = door->kind };
+	struct pp_accept m = { .head.type = PP_ACCEPT, .door = kind, .conn = conn };
 	int pass[2] = { fd, -1 };
 
 	if (has_hung_up(fd) ||
 	    peer_stamp(fd, d->cgroup_fd, d->match_cgroups, &m.peer, &pass[1]) < 0) {
-		discard(fd, d->clients.foreign_fds);
+		clients_drop(&d->clients, conn);
 		return;
 	}
 	m.has_pidfd = pass[1] >= 0;
-	m.conn = clients_add(&d->clients, fd);
-	if (core_send(d, &m, pass, m.has_pidfd ? 2 : 1) < 0)
-		clients_drop(&d->clients, m.conn);
+	core_send(d, &m, pass, m.has_pidfd ? 2 : 1);
 	cleanup_fd_p(&pass[1]);
 }
 
@@ -225,7 +223,7 @@ static void on_connect(struct watch *w, uint32_t events)
 			accept_failed(d, fd);
 			break;
 		}
-		hand_over(door, fd);
+		door_hand_over(d, door->kind, clients_add(&d->clients, door->kind, fd), fd);
 	}
 	doors_adjust(d);
 }

@@ -30,7 +30,7 @@ static struct reeved reeved = {
 	.core = { .pidfd = -1, .sock = -1 },
 	.doors = { [PP_DOOR_NATIVE].fd = -1, [PP_DOOR_MTL].fd = -1 },
 	.lock_fd = -1,
-	.ledger_fd = -1,
+	.journal_fd = -1,
 	.null_fd = -1,
 	.cgroup_fd = -1,
 	.log_fd = STDOUT_FILENO,
@@ -203,10 +203,9 @@ static int open_files(struct reeved *d, struct err *e)
 	r = make_dir(path, 0700, e);
 	if (r < 0)
 		return r;
-	snprintf(path, sizeof(path), "%s/%s", d->opt.runtime_dir, LEDGER_NAME);
-	d->ledger_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (d->ledger_fd < 0)
-		return fail(e, errno, "can't open %s: %m", path);
+	r = journal_open(d, e);
+	if (r < 0)
+		return r;
 	d->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (d->null_fd < 0)
 		return fail(e, errno, "can't open /dev/null: %m");
@@ -361,6 +360,7 @@ static int run(struct reeved *d)
 	int code = loop_run(d->loop);
 
 	cgroups_restore(d, true);
+	journal_wipe(d);
 	door_close(d, PP_DOOR_MTL);
 	door_close(d, PP_DOOR_NATIVE);
 	if (code == EXIT_OK)

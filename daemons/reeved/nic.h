@@ -144,6 +144,8 @@ struct nics {
 /* Also begins to undo what a predecessor left. */
 int nics_open(struct reeved *d, struct err *e);
 bool nics_idle(const struct nics *n); /* nothing is open, and nothing is being closed */
+void nics_unclaim(struct reeved *d);
+void nics_sweep(struct reeved *d);
 /* The core is gone: nobody waits for answers any more. */
 void nics_close_all(struct reeved *d);
 

@@ -92,10 +92,33 @@ static void on_plane(struct reeved *d, const struct pp_plane *m)
 	}
 	bit = 1U << m->plane;
 	d->held_planes = m->on ? held | bit : held & ~bit;
+	d->old_planes &= ~bit;
 	r = planes_adjust(d, &e);
 	if (r < 0)
 		d->held_planes = held;
 	ops_answer(d, &m->head, r, was_on, &e);
+}
+
+/* What no request of this core named is nobody's any more. */
+static void on_synced(struct reeved *d, const struct pp_simple *m)
+{
+	struct err e = { 0 };
+
+	nics_sweep(d);
+	d->held_planes &= ~d->old_planes;
+	d->old_planes = 0;
+	cgroups_restore(d, false);
+	planes_adjust(d, &e);
+	ops_answer(d, &m->head, 0, 0, &e);
+}
+
+static void on_unknown(struct reeved *d, const struct pp_unknown *m)
+{
+	enum pp_door door;
+	int fd = clients_find(&d->clients, m->conn, &door);
+
+	if (fd >= 0)
+		door_hand_over(d, door, m->conn, fd);
 }
 
 static void on_close(struct reeved *d, const struct pp_close *m)
@@ -117,6 +140,12 @@ void ops_handle(struct reeved *d, const union pp_msg *m)
 		break;
 	case PP_CLOSE:
 		on_close(d, &m->close);
+		break;
+	case PP_SYNCED:
+		on_synced(d, &m->simple);
+		break;
+	case PP_UNKNOWN:
+		on_unknown(d, &m->unknown);
 		break;
 	case PP_CPUSET:
 		on_cpuset(d, &m->cpuset);

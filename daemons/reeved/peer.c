@@ -10,21 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/str.h"
 #include "mech/peer.h"
 #include "reeved.h"
-
-#ifndef SO_PEERPIDFD
-#define SO_PEERPIDFD 77 /* Linux 6.5 */
-#endif
-#define PID_FS_MAGIC 0x50494446 /* Linux 6.9: a pidfd's inode names the process */
 
 /* Linux 6.13; its first form. */
 struct pidfd_info_v0 {
@@ -71,39 +64,11 @@ static int stamp_ids(int sock, struct peer *p)
 	return 0;
 }
 
-/* -1 without a way to get one: another pid namespace on a kernel before 6.5. */
-static int open_pidfd(int sock, uint32_t pid)
-{
-	int fd;
-	socklen_t len = sizeof(fd);
-
-	if (getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &fd, &len) == 0)
-		return fd;
-	if (errno != ENOPROTOOPT)
-		return -ESRCH;
-	if (!pid)
-		return -1;
-	fd = pidfd_open((pid_t)pid, 0);
-	return fd < 0 ? -ESRCH : fd;
-}
-
 static bool has_ended(int pidfd)
 {
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
 
 	return poll(&p, 1, 0) != 0;
-}
-
-/* Where the kernel gives processes no number of their own, the core looks at the start time. */
-static uint64_t process_use(int pidfd)
-{
-	static int has_pidfs = -1;
-	struct statfs fs;
-	struct stat st;
-
-	if (has_pidfs < 0)
-		has_pidfs = fstatfs(pidfd, &fs) == 0 && fs.f_type == PID_FS_MAGIC;
-	return has_pidfs && fstat(pidfd, &st) == 0 ? st.st_ino : 0;
 }
 
 /* The cgroup's number alone, without a look at /proc. */
@@ -134,7 +99,7 @@ static void stamp_cgroup(int cgroup_fd, struct peer *p)
 /* 0, or -ESRCH when the process ended before all was read. */
 static int stamp_process(struct peer *p, int pidfd, int cgroup_fd, bool want_path)
 {
-	p->start_time = process_use(pidfd);
+	p->start_time = peer_number(pidfd); /* 0: the core looks at the start time */
 	p->cgroup_id = cgroup_number(pidfd);
 	if (!p->pid || cgroup_fd < 0 || (p->cgroup_id && !want_path))
 		return 0;
@@ -150,7 +115,7 @@ int peer_stamp(int sock, int cgroup_fd, bool want_path, struct peer *ret, int *r
 	r = stamp_ids(sock, &p);
 	if (r < 0)
 		return r;
-	pidfd = open_pidfd(sock, p.pid);
+	pidfd = peer_pidfd(sock, p.pid);
 	if (pidfd == -ESRCH)
 		return -ESRCH;
 	r = pidfd < 0 ? 0 : stamp_process(&p, pidfd, cgroup_fd, want_path);

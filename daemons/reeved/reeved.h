@@ -9,6 +9,7 @@
  *   reload.c  a new config, in force on both sides or on none
  *   child.c   starts the other programs with as little as they need
  *   core.c    the core's life: start, messages out, death, restart
+ *   journal.c what outlives the core, and this process
  *   door.c    the listening sockets
  *   client.c  the connections that were handed over
  *   discard.c how they are closed
@@ -63,6 +64,7 @@ struct clients {
 		int fd; /* -1: free */
 		uint32_t use;
 		uint32_t next_free;
+		uint32_t door; /* enum pp_door */
 	} * kept;
 	uint32_t max, count;
 	bool foreign_fds; /* they can pass descriptors: a kernel before 6.16 */
@@ -75,6 +77,11 @@ struct core_child {
 	int pidfd;
 	int sock;
 	bool ready;
+	bool blamed;	  /* we killed it for what it did */
+	enum pp_end last; /* how the one before ended */
+	bool had;	  /* there was one before */
+	bool resuming;	  /* clients from `resume_at` on are still to be handed to it */
+	uint32_t resume_at;
 	struct watch sock_watch, exit_watch, retry_watch;
 	int retry_timer;
 	unsigned failures; /* deaths in a row without a minute of life between */
@@ -99,10 +106,12 @@ struct reeved {
 	struct door doors[PP_DOOR_MAX];
 	struct clients clients;
 	struct watch signal_watch;
-	int lock_fd, ledger_fd, null_fd, cgroup_fd;
+	int lock_fd, journal_fd, null_fd, cgroup_fd;
 	int log_fd;	      /* stdout, opened again so that a slow reader never blocks us */
-	uint32_t held_planes; /* opened because the core asked */
+	uint32_t held_planes; /* opened because the core asked ... */
+	uint32_t old_planes;  /* ... and those that an earlier one asked for */
 	bool stopping, announced;
+	bool adopting;		  /* a predecessor's journal is taken over, and what it is about */
 	bool match_cgroups;	  /* some tenant is known by its cgroup */
 	char libexec[PATH_MAX];	  /* where the other programs are */
 	struct watch pause_watch; /* accept() found no descriptor: wait a little */
@@ -127,26 +136,40 @@ struct child_as {
 };
 pid_t child_start(const struct child_as *how, int *ret_pidfd, struct err *e);
 
+/* journal.c */
+/* Opened, or made anew when that of a predecessor can't be taken over: that is said. */
+int journal_open(struct reeved *d, struct err *e);
+/* Nothing in it is of any use any more. */
+void journal_wipe(struct reeved *d);
+
 /* core.c */
-#define LEDGER_NAME "state/lease.journal"
 int core_start(struct reeved *d, struct err *e);
 /* Queues the message when the core is slow; `fds` are the caller's still. */
 int core_send(struct reeved *d, const void *msg, const int *fds, unsigned nfds);
 bool core_backlog(const struct reeved *d);
 int core_send_conf(struct reeved *d, const struct conf *c);
 void core_stop(struct reeved *d);
+/* Clients, cgroups and interfaces: as if there had been none. */
+void core_give_all_back(struct reeved *d);
 void core_kill(struct reeved *d, const char *why);
 
 /* door.c */
 int door_open(struct reeved *d, enum pp_door kind, const char *path, struct err *e);
 void door_close(struct reeved *d, enum pp_door kind);
+/* A client is the core's: who it is, and its socket; kept until the core says so. */
+void door_hand_over(struct reeved *d, enum pp_door kind, struct pp_conn conn, int fd);
 /* Listen or not, as the core's state and the table of clients allow. */
 void doors_adjust(struct reeved *d);
 
 /* client.c */
 int clients_init(struct clients *c, uint32_t max);
 bool clients_full(const struct clients *c);
-struct pp_conn clients_add(struct clients *c, int fd); /* takes the fd */
+struct pp_conn clients_add(struct clients *c, enum pp_door door, int fd); /* takes the fd */
+/* Its descriptor, which stays ours; -1: there is none. */
+int clients_find(const struct clients *c, struct pp_conn conn, enum pp_door *ret_door);
+/* Up to FD_PASS_MAX of them from slot *at on, which is moved behind. */
+void clients_batch(const struct clients *c, uint32_t *at, struct pp_resume *ret,
+		   int fds[static FD_PASS_MAX]);
 bool clients_drop(struct clients *c, struct pp_conn conn);
 void clients_drop_all(struct clients *c);
 

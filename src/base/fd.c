@@ -25,27 +25,31 @@ int fd_accept(int listener)
 	return fd < 0 ? -errno : fd;
 }
 
+void fd_put_rights(struct fd_rights *room, struct msghdr *msg, const int *fds, unsigned nfds)
+{
+	struct cmsghdr *c;
+
+	msg->msg_control = room->control;
+	msg->msg_controllen = CMSG_SPACE(nfds * sizeof(int));
+	memset(room->control, 0, msg->msg_controllen);
+	c = CMSG_FIRSTHDR(msg);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(nfds * sizeof(int));
+	memcpy(CMSG_DATA(c), fds, nfds * sizeof(int));
+}
+
 ssize_t fd_send(int sock, const void *buf, size_t len, const int *fds, unsigned nfds)
 {
-	alignas(struct cmsghdr) char control[CMSG_SPACE(FD_PASS_MAX * sizeof(int))];
 	struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct fd_rights rights;
 	ssize_t n;
 
 	if (nfds > FD_PASS_MAX)
 		return -EINVAL;
-	if (nfds) {
-		struct cmsghdr *c;
-
-		msg.msg_control = control;
-		msg.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
-		memset(control, 0, msg.msg_controllen);
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(nfds * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, nfds * sizeof(int));
-	}
+	if (nfds)
+		fd_put_rights(&rights, &msg, fds, nfds);
 	do {
 		n = sendmsg(sock, &msg, MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);

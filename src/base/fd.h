@@ -18,6 +18,14 @@ int fd_socketpair(int ret[2]);
 /* -EAGAIN when nobody is waiting. */
 int fd_accept(int listener);
 
+/* Room for what goes with a message. */
+struct fd_rights {
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(FD_PASS_MAX * sizeof(int))];
+};
+
+/* *msg will pass the descriptors (1 to FD_PASS_MAX); *room lives as long as it. */
+void fd_put_rights(struct fd_rights *room, struct msghdr *msg, const int *fds, unsigned nfds);
+
 /*
  * Sends one message, with `nfds` (at most FD_PASS_MAX) descriptors whose
  * ownership stays here. Never raises SIGPIPE.

@@ -4,11 +4,20 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
 
 #include "base/fd.h"
+#include "model/peer.h"
+
+#define PID_FS_MAGIC 0x50494446 /* Linux 6.9: a pidfd's inode names the process */
 
 enum { START_TIME_FIELD = 22, NAME_FIELD = 2 };
 
@@ -64,4 +73,41 @@ uint64_t peer_start_time(const char *proc_root, uint32_t pid)
 	    peer_parse_stat(text, &ticks) < 0)
 		return 0;
 	return ticks;
+}
+
+int peer_pidfd(int sock, uint32_t pid)
+{
+	int fd;
+	socklen_t len = sizeof(fd);
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &fd, &len) == 0)
+		return fd;
+	if (errno != ENOPROTOOPT)
+		return -ESRCH;
+	if (!pid)
+		return -1;
+	fd = pidfd_open((pid_t)pid, 0);
+	return fd < 0 ? -ESRCH : fd;
+}
+
+uint64_t peer_number(int pidfd)
+{
+	static int has_pidfs = -1;
+	struct statfs fs;
+	struct stat st;
+
+	if (has_pidfs < 0)
+		has_pidfs = fstatfs(pidfd, &fs) == 0 && fs.f_type == PID_FS_MAGIC;
+	return has_pidfs && fstat(pidfd, &st) == 0 ? st.st_ino : 0;
+}
+
+/* What /proc says counts only if the process behind the pidfd lives on afterwards. */
+bool peer_is_process(int pidfd, const struct peer *p)
+{
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+	uint64_t use = peer_number(pidfd);
+
+	if (!use && p->pid)
+		use = peer_start_time("/proc", p->pid);
+	return use == p->start_time && poll(&ended, 1, 0) == 0;
 }

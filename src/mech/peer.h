@@ -6,8 +6,14 @@
 #ifndef REEVE_MECH_PEER_H
 #define REEVE_MECH_PEER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* Linux 6.5 */
+#endif
 
 /* /proc/<pid>/stat, field 22: clock ticks from boot to the start. -EINVAL. */
 int peer_parse_stat(const char *text, uint64_t *ret);
@@ -17,6 +23,18 @@ int peer_parse_stat(const char *text, uint64_t *ret);
  * it leads out of our cgroup namespace ("/../..."); -ENAMETOOLONG.
  */
 int peer_parse_cgroup(const char *text, char *ret, size_t size);
+
+/*
+ * A pidfd of whoever connected this socket. -1: there is no way to get one (another
+ * pid namespace on a kernel before 6.5); -ESRCH: the process has ended. Before 6.5
+ * it is of the process that has the pid now, see peer_is_process().
+ */
+int peer_pidfd(int sock, uint32_t pid);
+/* The inode of a pidfd where it tells the process from all others (6.9); else 0. */
+uint64_t peer_number(int pidfd);
+/* Whether the pidfd is of the process that was stamped as this peer. */
+struct peer;
+bool peer_is_process(int pidfd, const struct peer *p);
 
 /* Below `proc_root` ("/proc"); 0: not to be found out. */
 uint64_t peer_start_time(const char *proc_root, uint32_t pid);

@@ -12,6 +12,7 @@
  *   PP_NIC_QUEUE   a queue's frames are this owner's    PP_RESULT
  *   PP_NIC_PORT    a UDP port's frames are, on its      PP_RESULT
  *                  queues
+ *   PP_NIC_PORTS   many of them at once                 PP_RESULT
  *   PP_NIC_FLOW    a flow rule, in the NIC or in XDP    PP_RESULT: location or number
  *   PP_NIC_MAP     the owner's XSKMAP                   PP_NIC_FDS with 1 descriptor
  *   PP_NIC_XSK     an AF_XDP socket for a queue         PP_NIC_FDS with 2: socket, memory
@@ -76,6 +77,14 @@ struct pp_nic_port {
 	struct pp_head head;
 	uint32_t ifindex, owner;
 	uint32_t port, on;
+};
+
+/* PP_RESULT: 0, or why the one at index `value` can't be on; those behind it were not tried. */
+struct pp_nic_ports {
+	struct pp_head head;
+	uint32_t ifindex, owner;
+	uint32_t n, pad;
+	uint16_t ports[PP_COUNTS_MAX];
 };
 
 struct pp_nic_flow {

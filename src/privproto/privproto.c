@@ -30,8 +30,8 @@ static bool hello_sound(const union pp_msg *m)
 	const struct pp_hello *h = &m->hello;
 
 	return h->version == PP_VERSION && h->conf_size == sizeof(struct conf) &&
-	       h->ledger_bytes > 0 && h->max_clients > 0 && h->max_clients <= PP_CLIENTS_MAX &&
-	       h->last_end < PP_END_MAX && h->nresumed <= h->max_clients &&
+	       h->journal_bytes > 0 && h->max_clients > 0 && h->max_clients <= PP_CLIENTS_MAX &&
+	       h->last_end < PP_END_MAX && h->fresh <= 1 && h->nresumed <= h->max_clients &&
 	       h->log_format <= LOG_FORMAT_MAX && h->log_level <= LOG_LEVEL_MAX &&
 	       text_sound(h->version_text, sizeof(h->version_text));
 }
@@ -153,6 +153,16 @@ static bool nic_port_sound(const union pp_msg *m)
 	       p->on <= 1;
 }
 
+static bool ports_sound(const uint16_t ports[static PP_COUNTS_MAX], uint32_t n)
+{
+	if (!n || n > PP_COUNTS_MAX)
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		if (!ports[i])
+			return false;
+	return true;
+}
+
 /* A rule that ends is named by its location. */
 static bool nic_flow_sound(const union pp_msg *m)
 {
@@ -194,16 +204,18 @@ static bool nic_fds_sound(const union pp_msg *m)
 	       text_sound(f->why, sizeof(f->why));
 }
 
+static bool nic_ports_sound(const union pp_msg *m)
+{
+	const struct pp_nic_ports *p = &m->nic_ports;
+
+	return m->head.serial && place_sound(p->ifindex, p->owner) && ports_sound(p->ports, p->n);
+}
+
 static bool nic_count_sound(const union pp_msg *m)
 {
 	const struct pp_nic_count *c = &m->nic_count;
 
-	if (!m->head.serial || !place_sound(c->ifindex, c->owner) || !c->n || c->n > PP_COUNTS_MAX)
-		return false;
-	for (uint32_t i = 0; i < c->n; i++)
-		if (!c->ports[i])
-			return false;
-	return true;
+	return m->head.serial && place_sound(c->ifindex, c->owner) && ports_sound(c->ports, c->n);
 }
 
 static bool nic_counts_sound(const union pp_msg *m)
@@ -237,6 +249,7 @@ static const struct row rows[PP_TYPE_MAX] = {
 	[PP_NIC_OWNER] = { sizeof(struct pp_nic_owner), PP_CORE, 0, nic_owner_sound },
 	[PP_NIC_QUEUE] = { sizeof(struct pp_nic_queue), PP_CORE, 0, nic_queue_sound },
 	[PP_NIC_PORT] = { sizeof(struct pp_nic_port), PP_CORE, 0, nic_port_sound },
+	[PP_NIC_PORTS] = { sizeof(struct pp_nic_ports), PP_CORE, 0, nic_ports_sound },
 	[PP_NIC_FLOW] = { sizeof(struct pp_nic_flow), PP_CORE, 0, nic_flow_sound },
 	[PP_NIC_MAP] = { sizeof(struct pp_nic_map), PP_CORE, 0, nic_map_sound },
 	[PP_NIC_XSK] = { sizeof(struct pp_nic_xsk), PP_CORE, 0, nic_xsk_sound },

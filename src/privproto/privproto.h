@@ -7,7 +7,7 @@
  * restarts the core.
  *
  *   reeved -> core                            descriptors
- *     PP_HELLO    version, sizes              lease memory, /dev/null, two netlink sockets
+ *     PP_HELLO    version, sizes              journal, /dev/null, two netlink sockets
  *     PP_CONF     a config is in force        sealed memfd with struct conf
  *     PP_RESUME   clients of an earlier core  their sockets
  *     PP_ACCEPT   a client was accepted       socket [, pidfd]
@@ -41,8 +41,10 @@
 enum {
 	PP_VERSION = 3,
 	PP_VERSION_TEXT = 64,
-	PP_CLIENTS_MAX = 16384,	    /* connections at once, whatever the descriptor limit */
-	PP_LEDGER_BYTES = 24 << 20, /* size of the lease memory; the core checks that it fits */
+	PP_CLIENTS_MAX = 16384, /* connections at once, whatever the descriptor limit */
+	PP_JOURNAL_BYTES =
+		120 << 20,	     /* size of the journal, the core checks that it fits; of ... */
+	PP_JOURNAL_READY = 28 << 20, /* ... which so many have their pages from the start */
 };
 
 enum pp_type {
@@ -64,6 +66,7 @@ enum pp_type {
 	PP_NIC_OWNER,
 	PP_NIC_QUEUE,
 	PP_NIC_PORT,
+	PP_NIC_PORTS,
 	PP_NIC_FLOW,
 	PP_NIC_MAP,
 	PP_NIC_XSK,
@@ -86,14 +89,14 @@ enum pp_door { PP_DOOR_NATIVE, PP_DOOR_MTL, PP_DOOR_MAX };
 struct pp_hello {
 	struct pp_head head;
 	uint32_t version;
-	uint32_t conf_size;    /* sizeof(struct conf) */
-	uint64_t ledger_bytes; /* size of the lease memory */
-	uint32_t max_clients;  /* connections reeved will hand over at most */
-	uint32_t pid;	       /* of reeved, for Status */
-	uint32_t foreign_fds;  /* clients can pass descriptors: look before reading */
-	uint32_t last_end;     /* enum pp_end */
-	uint32_t nresumed;     /* clients that PP_RESUME will name; then nothing else is to come */
-	uint32_t pad;
+	uint32_t conf_size; /* sizeof(struct conf) */
+	uint64_t journal_bytes;
+	uint32_t max_clients; /* connections reeved will hand over at most */
+	uint32_t pid;	      /* of reeved, for Status */
+	uint32_t foreign_fds; /* clients can pass descriptors: look before reading */
+	uint32_t last_end;    /* enum pp_end */
+	uint32_t nresumed;    /* clients that PP_RESUME will name; then nothing else is to come */
+	uint32_t fresh;	      /* reeved is a new one: of other clients nobody kept the sockets */
 	uint32_t log_format, log_level; /* the command line's; their _MAX: not said there */
 	char version_text[PP_VERSION_TEXT];
 };
@@ -199,6 +202,7 @@ union pp_msg {
 	struct pp_nic_owner nic_owner;
 	struct pp_nic_queue nic_queue;
 	struct pp_nic_port nic_port;
+	struct pp_nic_ports nic_ports;
 	struct pp_nic_flow nic_flow;
 	struct pp_nic_map nic_map;
 	struct pp_nic_xsk nic_xsk;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,13 +29,14 @@ void fake_start(struct fake_reeved *f, const struct conf *conf)
 {
 	struct core *core = &f->core;
 	struct conf *c = malloc(sizeof(*c));
-	void *mem = aligned_alloc(4096, ledger_bytes());
+	void *mem = mmap(NULL, PP_JOURNAL_BYTES, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	int pair[2];
 
-	assert(c && mem && fd_socketpair(pair) == 0);
+	assert(c && mem != MAP_FAILED && fd_socketpair(pair) == 0);
 	log_setup(-1, LOG_TEXT, LOG_ERR);
-	memset(mem, 0, ledger_bytes());
-	assert(ledger_init(mem, ledger_bytes(), NULL, &core->ledger) == 0);
+	assert(journal_open(core, mem, PP_JOURNAL_BYTES, &(struct err){ 0 }) == 0);
+	core->synced = true;
 	assert(loop_new(&core->loop) == 0);
 	core->expiry_watch.fd = loop_timer();
 	core->sock = pair[0];

@@ -380,24 +380,6 @@ def test_starts_after_kill_9(house):
 # --- the core ------------------------------------------------------------------------
 
 
-def test_a_killed_core_is_restarted_and_clients_see_a_clean_close(house):
-    reeved = house.start()
-    reeved.core_may_die = True
-    client, native = reeved.connect_mtl(), reeved.connect_native()
-    client.register()
-    assert client.get(5) == 0
-    core = reeved.core_pid()
-    os.kill(core, signal.SIGKILL)
-    assert client.read() == b""
-    with pytest.raises(varlink.Closed):
-        native.read()
-    reeved.wait_log(r"the core ended.*signal 9")
-    with reeved.connect_mtl() as again:
-        assert again.register() == 0
-        assert again.get(5) == 0
-    assert reeved.core_pid() != core
-
-
 def test_a_core_that_dies_again_and_again(house):
     reeved = house.start()
     reeved.core_may_die = True

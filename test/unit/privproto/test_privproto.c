@@ -92,6 +92,10 @@ static void sound_nic_request(union pp_msg *m)
 		m->nic_xsk.rx = m->nic_xsk.tx = PP_XSK_RING_MAX;
 		m->nic_xsk.fill = m->nic_xsk.comp = PP_XSK_RING_MAX;
 		break;
+	case PP_NIC_PORTS:
+		m->nic_ports.n = PP_COUNTS_MAX;
+		memset(m->nic_ports.ports, 0xff, sizeof(m->nic_ports.ports));
+		break;
 	case PP_NIC_COUNT:
 		m->nic_count.n = PP_COUNTS_MAX;
 		memset(m->nic_count.ports, 0xff, sizeof(m->nic_count.ports));
@@ -131,7 +135,7 @@ static union pp_msg sound(uint32_t type)
 	case PP_HELLO:
 		m.hello.version = PP_VERSION;
 		m.hello.conf_size = sizeof(struct conf);
-		m.hello.ledger_bytes = 4096;
+		m.hello.journal_bytes = 4096;
 		m.hello.max_clients = 1000;
 		m.hello.log_format = LOG_FORMAT_MAX;
 		m.hello.log_level = LOG_LEVEL_MAX;
@@ -272,7 +276,7 @@ static void test_hello_fields(void **state)
 	(void)state;
 	assert_spoils(PP_HELLO, m.hello.version++);
 	assert_spoils(PP_HELLO, m.hello.conf_size--);
-	assert_spoils(PP_HELLO, m.hello.ledger_bytes = 0);
+	assert_spoils(PP_HELLO, m.hello.journal_bytes = 0);
 	assert_spoils(PP_HELLO, m.hello.max_clients = 0);
 	assert_spoils(PP_HELLO, m.hello.max_clients = PP_CLIENTS_MAX + 1);
 	assert_spoils(PP_HELLO, m.hello.log_format = LOG_FORMAT_MAX + 1);
@@ -433,6 +437,11 @@ static void test_fields_of_counts(void **state)
 	assert_spoils(PP_NIC_COUNT, m.nic_count.n = 0);
 	assert_spoils(PP_NIC_COUNT, m.nic_count.n = PP_COUNTS_MAX + 1);
 	assert_spoils(PP_NIC_COUNT, m.nic_count.ports[PP_COUNTS_MAX - 1] = 0);
+	assert_spoils(PP_NIC_PORTS, m.head.serial = 0);
+	assert_spoils(PP_NIC_PORTS, m.nic_ports.n = 0);
+	assert_spoils(PP_NIC_PORTS, m.nic_ports.n = PP_COUNTS_MAX + 1);
+	assert_spoils(PP_NIC_PORTS, m.nic_ports.ports[PP_COUNTS_MAX - 1] = 0);
+	assert_spoils(PP_NIC_PORTS, m.nic_ports.owner = 0);
 	assert_spoils(PP_NIC_COUNTS, m.nic_counts.n = PP_COUNTS_MAX + 1);
 }
 

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A system call is written down before it is made. recvmmsg(2) and sendmmsg(2) store
+ * the length of each message themselves, here into the file, before a signal can
+ * end the process: so whether it happened is known afterwards, and how much of it.
+ */
+#include "journal.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "base/fd.h"
+#include "core.h"
+#include "journal/head.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+enum { PAGE = 4096, KEPT_STEP = 64, HEAP_STEP = 1024 /* in units */ };
+
+enum call_kind { CALL_NONE, CALL_RECV, CALL_SEND };
+
+struct call {
+	uint32_t kind; /* written last, and cleared first */
+	uint32_t slot;
+	uint32_t base; /* in_len or out_at before */
+	uint32_t pad;
+	struct mmsghdr msg;
+	struct iovec iov;
+};
+
+struct journal_file {
+	struct journal_head head;
+	struct pp_conn at_work; /* its slot plus 1; 0: nobody */
+	struct call call;
+	uint32_t kept_ready; /* so many records have been used */
+	uint64_t logged;     /* as core::logged */
+	alignas(PAGE) struct undo undo;
+};
+
+static size_t round_up(size_t n)
+{
+	return (n + PAGE - 1) / PAGE * PAGE;
+}
+
+static size_t ledger_at(void)
+{
+	return round_up(sizeof(struct journal_file));
+}
+
+static size_t kept_at(void)
+{
+	return ledger_at() + round_up(ledger_bytes());
+}
+
+static size_t heap_begins(void)
+{
+	return kept_at() + round_up(PP_CLIENTS_MAX * sizeof(struct kept));
+}
+
+/* --- pages ----------------------------------------------------------------------- */
+
+static bool make_pages(void *at, size_t bytes)
+{
+	uint8_t *page = (uint8_t *)((uintptr_t)at / PAGE * PAGE);
+
+	return madvise(page, (size_t)((uint8_t *)at - page) + bytes, MADV_POPULATE_WRITE) == 0;
+}
+
+bool journal_ready_kept(struct journal *j, uint32_t slot)
+{
+	while (j->kept_ready <= slot) {
+		if (!make_pages(&j->kept[j->kept_ready], KEPT_STEP * sizeof(*j->kept)))
+			return false;
+		j->kept_ready += KEPT_STEP;
+		j->file->kept_ready = j->kept_ready;
+	}
+	return true;
+}
+
+bool journal_ready_heap(struct journal *j, const struct extent *e)
+{
+	while (j->heap_ready < e->at + e->units) {
+		struct extent step = { j->heap_ready, HEAP_STEP };
+
+		if (!make_pages(heap_at(&j->heap, &step), extent_bytes(&step)))
+			return false;
+		j->heap_ready += HEAP_STEP;
+	}
+	return true;
+}
+
+/* --- settling -------------------------------------------------------------------- */
+
+static inline void store_barrier(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+void journal_settle(struct core *core)
+{
+	struct journal *j = &core->journal;
+
+	undo_settle(j->undo);
+	j->file->at_work.slot = 0;
+	while (j->ngifts)
+		heap_give(&j->heap, &j->gifts[--j->ngifts]);
+}
+
+void journal_logged(struct core *core)
+{
+	core->journal.file->logged = core->logged;
+}
+
+void journal_at_work(struct conn *c)
+{
+	struct pp_conn *at_work = &c->core->journal.file->at_work;
+
+	at_work->use = c->id.use;
+	store_barrier();
+	at_work->slot = c->id.slot + 1;
+}
+
+/* --- calls ------------------------------------------------------------------------ */
+
+static void begin_call(struct conn *c, enum call_kind kind, const void *at, size_t size)
+{
+	struct call *call = &c->core->journal.file->call;
+
+	journal_settle(c->core);
+	call->slot = c->id.slot;
+	call->base = kind == CALL_RECV ? c->kept->in_len : c->kept->out_at;
+	call->iov = (struct iovec){ .iov_base = (void *)at, .iov_len = size };
+	call->msg = (struct mmsghdr){ .msg_hdr = { .msg_iov = &call->iov, .msg_iovlen = 1 } };
+	store_barrier();
+	call->kind = kind;
+	store_barrier();
+}
+
+/* May be done again from its beginning. */
+static void end_call(struct core *core)
+{
+	struct call *call = &core->journal.file->call;
+	struct kept *k = &core->journal.kept[call->slot];
+
+	if (call->kind == CALL_RECV)
+		k->in_len = call->base + call->msg.msg_len;
+	if (call->kind == CALL_SEND)
+		k->out_at = call->base + call->msg.msg_len;
+	if (call->kind == CALL_SEND && k->out_fds && call->msg.msg_len) {
+		kept_change(core, k);
+		k->out_fds = 0;
+		kept_take_request(core, k);
+		undo_settle(core->journal.undo);
+	}
+	store_barrier();
+	call->kind = CALL_NONE;
+}
+
+static ssize_t end_with(struct core *core, int n)
+{
+	ssize_t r = n < 0 ? -errno : (ssize_t)core->journal.file->call.msg.msg_len;
+
+	end_call(core);
+	return r;
+}
+
+ssize_t journal_recv(struct conn *c, void *at, size_t size)
+{
+	begin_call(c, CALL_RECV, at, size);
+	return end_with(c->core, recvmmsg(c->watch.fd, &c->core->journal.file->call.msg, 1,
+					  MSG_DONTWAIT, NULL));
+}
+
+ssize_t journal_send(struct conn *c, const void *at, size_t size, const int *fds, unsigned nfds)
+{
+	struct fd_rights rights;
+	struct call *call = &c->core->journal.file->call;
+
+	begin_call(c, CALL_SEND, at, size);
+	if (nfds)
+		fd_put_rights(&rights, &call->msg.msg_hdr, fds, nfds);
+	return end_with(c->core, sendmmsg(c->watch.fd, &call->msg, 1, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+/* --- the beginning ----------------------------------------------------------------- */
+
+static int make_new(struct journal *j, void *mem, size_t bytes, const char *boot_id,
+		    struct core *core, struct err *e)
+{
+	undo_init(j->undo, bytes - offsetof(struct journal_file, undo));
+	if (ledger_init((uint8_t *)mem + ledger_at(), ledger_bytes(), j->undo, &core->ledger) < 0)
+		return fail(e, EINVAL, "the lease memory can't be used");
+	journal_head_write(&j->file->head, bytes, boot_id);
+	return 0;
+}
+
+static int open_ledger(struct core *core, uint8_t *mem, struct err *e)
+{
+	if (ledger_open(mem, ledger_bytes(), core->journal.undo, &core->ledger) == 0)
+		return 0;
+	return fail(e, EBADMSG, "the ledger in the journal is beyond repair");
+}
+
+static bool call_is_sound(const struct call *call)
+{
+	return call->kind <= CALL_SEND && call->slot < PP_CLIENTS_MAX &&
+	       call->msg.msg_len <= call->iov.iov_len;
+}
+
+/* A log that can't be followed leaves the ledger where it is: then it is checked by itself. */
+static int take_over(struct core *core, uint8_t *mem, size_t bytes, struct err *e)
+{
+	struct journal *j = &core->journal;
+	int r;
+
+	if (undo_take_back(j->undo, bytes - offsetof(struct journal_file, undo)) < 0) {
+		log_say(LOG_ERR, "the journal was damaged", "its undo log can't be followed");
+		undo_init(j->undo, bytes - offsetof(struct journal_file, undo));
+	}
+	r = open_ledger(core, mem + ledger_at(), e);
+	if (r < 0)
+		return r;
+	if (call_is_sound(&j->file->call))
+		end_call(core);
+	j->file->call.kind = CALL_NONE;
+	if (j->file->kept_ready <= PP_CLIENTS_MAX)
+		j->kept_ready = j->file->kept_ready;
+	core->logged = j->file->logged;
+	j->taken_over = true;
+	return 0;
+}
+
+int journal_open(struct core *core, void *mem, size_t bytes, struct err *e)
+{
+	struct journal *j = &core->journal;
+	char boot_id[JOURNAL_BOOT_ID];
+	int r;
+
+	if (bytes < heap_begins() + HEAP_BYTES)
+		return fail(e, EPROTO, "the journal has %zu bytes, %zu are needed", bytes,
+			    heap_begins() + HEAP_BYTES);
+	j->file = mem;
+	j->undo = &j->file->undo;
+	j->kept = (struct kept *)((uint8_t *)mem + kept_at());
+	heap_init(&j->heap, (uint8_t *)mem + heap_begins());
+	r = journal_boot_id(boot_id, e);
+	if (r < 0)
+		return r;
+	r = journal_head_check(&j->file->head, bytes, boot_id, e);
+	if (r == -ENOENT)
+		return make_new(j, mem, bytes, boot_id, core, e);
+	return r < 0 ? r : take_over(core, mem, bytes, e);
+}

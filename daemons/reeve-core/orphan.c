@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "orphan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "core.h"
+#include "mech/peer.h"
+#include "nic.h"
+
+struct orphan {
+	struct orphan *next;
+	struct core *core;
+	struct watch watch; /* the process's pidfd */
+	ledger_id instance;
+};
+
+static void end(struct core *core, ledger_id instance, const char *why)
+{
+	struct instance in;
+
+	if (ledger_instance(core->ledger, instance, &in) < 0)
+		return;
+	nic_instance_ending(core, instance);
+	ledger_instance_end(core->ledger, instance, clock_wall_ns(), why);
+	if (enforce_wanted(core, in.tenant))
+		enforce_apply(core, in.tenant, NULL);
+}
+
+static void drop(struct orphan *o)
+{
+	struct orphan **at = &o->core->orphans;
+
+	while (*at != o)
+		at = &(*at)->next;
+	*at = o->next;
+	loop_del(&o->watch);
+	close(o->watch.fd);
+	free(o);
+}
+
+static void on_end(struct watch *w, uint32_t events)
+{
+	struct orphan *o = watch_owner(w, struct orphan, watch);
+
+	(void)events;
+	end(o->core, o->instance, "its process ended");
+	drop(o);
+}
+
+static struct orphan *find(struct core *core, ledger_id instance)
+{
+	struct orphan *o = core->orphans;
+
+	while (o && o->instance != instance)
+		o = o->next;
+	return o;
+}
+
+void orphan_forget(struct core *core, ledger_id instance)
+{
+	struct orphan *o = find(core, instance);
+
+	if (o)
+		drop(o);
+}
+
+/* -ESRCH: the process has ended, or can't be told from another one. */
+static int process_of(const struct instance *in)
+{
+	const struct peer peer = { .pid = in->pid, .start_time = in->start_time };
+	int pidfd = in->pid && in->start_time ? pidfd_open((pid_t)in->pid, 0) : -1;
+
+	if (pidfd < 0)
+		return -ESRCH;
+	if (peer_is_process(pidfd, &peer))
+		return pidfd;
+	close(pidfd);
+	return -ESRCH;
+}
+
+static int watch(struct core *core, const struct instance *in)
+{
+	struct orphan *o = calloc(1, sizeof(*o));
+	int pidfd, r;
+
+	if (!o)
+		return -ENOMEM;
+	pidfd = process_of(in);
+	r = pidfd < 0 ? pidfd : loop_add(core->loop, &o->watch, pidfd, EPOLLIN, on_end);
+	if (r < 0) {
+		if (pidfd >= 0)
+			close(pidfd);
+		free(o);
+		return r;
+	}
+	o->core = core;
+	o->instance = in->id;
+	o->next = core->orphans;
+	core->orphans = o;
+	return 0;
+}
+
+/* Its resources are nobody else's as long as it may use them. */
+static void keep_or_end(struct core *core, const struct instance *in)
+{
+	if (watch(core, in) < 0)
+		end(core, in->id, "its process ended");
+	else if (!in->orphan)
+		ledger_instance_orphan(core->ledger, in->id, clock_wall_ns(),
+				       "its connection is lost, its process lives");
+}
+
+/* reeved had closed it when the core was killed. */
+static void end_closed(struct core *core, struct kept *k)
+{
+	struct instance in;
+
+	if (k->instance && ledger_instance(core->ledger, k->instance, &in) == 0 &&
+	    in.pid == k->peer.pid && in.start_time == k->peer.start_time)
+		end(core, in.id, "hang-up");
+}
+
+/* What is left of connections that did not come back. */
+static void drop_records(struct core *core)
+{
+	for (uint32_t slot = 0; slot < core->journal.kept_ready; slot++) {
+		struct kept *k = &core->journal.kept[slot];
+
+		if (core->conns[slot] || !k->use)
+			continue;
+		if (!core->hello.fresh)
+			end_closed(core, k);
+		kept_forget(core, k);
+	}
+}
+
+/* Which instances, by their number. */
+static void mark_connected(const struct core *core, bool connected[static LEDGER_INSTANCES + 1])
+{
+	for (uint32_t slot = 0; slot < PP_CLIENTS_MAX; slot++)
+		if (core->conns[slot] && core->conns[slot]->instance)
+			connected[ledger_instance_number(core->conns[slot]->instance)] = true;
+}
+
+void orphans_find(struct core *core)
+{
+	static bool connected[LEDGER_INSTANCES + 1];
+	struct instance in = { 0 };
+
+	drop_records(core);
+	mark_connected(core, connected);
+	while (ledger_next_instance(core->ledger, in.id, &in) == 0)
+		if (!connected[ledger_instance_number(in.id)])
+			keep_or_end(core, &in);
+}

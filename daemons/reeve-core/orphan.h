@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Instances whose connection is gone for good though their process lives: reeved
+ * itself was killed, and nobody kept the socket. They hold what they had until the
+ * process ends.
+ */
+#ifndef REEVE_CORE_ORPHAN_H
+#define REEVE_CORE_ORPHAN_H
+
+#include "ledger/ledger.h"
+
+struct core;
+
+/* When all clients that were kept have come: what of the others is to stay, and what ends. */
+void orphans_find(struct core *core);
+/* One of them was ended by others. */
+void orphan_forget(struct core *core, ledger_id instance);
+
+#endif
