@@ -167,6 +167,20 @@ static bool goes_on(struct conn *c)
 	return c->door == PP_DOOR_MTL ? mtl_resumed(c) : native_resumed(c);
 }
 
+/* What the core before was at work on may end this one, too: not for ever. */
+static bool is_too_much(struct conn *c)
+{
+	const struct pp_conn *suspect = &c->core->journal.suspect;
+
+	if (suspect->slot != c->id.slot || suspect->use != c->id.use ||
+	    !kept_blame(c->core, c->kept))
+		return false;
+	log_say(LOG_ERR, "a client is hung up on",
+		"the core ended more than once over what uid %u, pid %u sent", c->peer->uid,
+		c->peer->pid);
+	return true;
+}
+
 void conn_resume(struct core *core, const struct pp_conn *id, int fd)
 {
 	struct kept *k = kept_find(core, id->slot, id->use);
@@ -187,7 +201,9 @@ void conn_resume(struct core *core, const struct pp_conn *id, int fd)
 		return;
 	}
 	conn_begin(c);
-	if (process_rejoin(c) < 0)
+	if (is_too_much(c))
+		conn_close(c, "the core ended more than once over what it sent");
+	else if (process_rejoin(c) < 0)
 		conn_close(c, "its process ended");
 	else if (!goes_on(c))
 		conn_close(c, "out of memory");

@@ -228,6 +228,9 @@ static int take_over(struct core *core, uint8_t *mem, size_t bytes, struct err *
 	if (call_is_sound(&j->file->call))
 		end_call(core);
 	j->file->call.kind = CALL_NONE;
+	if (j->file->at_work.slot)
+		j->suspect = (struct pp_conn){ j->file->at_work.slot - 1, j->file->at_work.use };
+	j->file->at_work.slot = 0;
 	if (j->file->kept_ready <= PP_CLIENTS_MAX)
 		j->kept_ready = j->file->kept_ready;
 	core->logged = j->file->logged;

@@ -21,6 +21,7 @@
 #include "journal/heap.h"
 #include "journal/undo.h"
 #include "kept.h"
+#include "privproto/privproto.h"
 
 struct core;
 struct conn;
@@ -31,10 +32,11 @@ enum { JOURNAL_GIFTS = 64 };
 struct journal {
 	struct journal_file *file;
 	struct undo *undo;
-	struct kept *kept;   /* by slot */
-	uint32_t kept_ready; /* so many have their pages */
-	uint32_t heap_ready; /* so many units likewise */
-	bool taken_over;     /* it is an earlier core's */
+	struct kept *kept;	/* by slot */
+	uint32_t kept_ready;	/* so many have their pages */
+	uint32_t heap_ready;	/* so many units likewise */
+	bool taken_over;	/* it is an earlier core's ... */
+	struct pp_conn suspect; /* ... which ended at work on this one; use 0: on none */
 	struct heap heap;
 	/* Given back, but what is settled may still refer to them. */
 	struct extent gifts[JOURNAL_GIFTS];

@@ -207,6 +207,7 @@ static int take_clients(struct core *core, struct err *e)
 			conn_resume(core, &m.resume.conns[i], fds[i]);
 		n += m.resume.n;
 	}
+	journal_settle(core);
 	ask_who(core);
 	return 0;
 }

@@ -145,7 +145,7 @@ int process_rejoin(struct conn *c)
 	pidfd = peer_pidfd(c->watch.fd, c->peer->pid);
 	if (pidfd == -ESRCH)
 		return -ESRCH;
-	if (pidfd >= 0 && !peer_is_process(pidfd, c->peer)) {
+	if (pidfd >= 0 && c->peer->start_time && !peer_is_process(pidfd, c->peer)) {
 		close(pidfd);
 		return -ESRCH;
 	}

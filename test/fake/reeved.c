@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "orphan.h"
 
 /* Two nodes of two cores of two threads. */
 static void make_host(struct host *h)
@@ -25,18 +26,16 @@ static void make_host(struct host *h)
 	h->online = h->usable = h->present;
 }
 
-void fake_start(struct fake_reeved *f, const struct conf *conf)
+static void start_on(struct fake_reeved *f, void *journal, const struct conf *conf)
 {
 	struct core *core = &f->core;
 	struct conf *c = malloc(sizeof(*c));
-	void *mem = mmap(NULL, PP_JOURNAL_BYTES, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	int pair[2];
 
-	assert(c && mem != MAP_FAILED && fd_socketpair(pair) == 0);
+	assert(c && fd_socketpair(pair) == 0);
 	log_setup(-1, LOG_TEXT, LOG_ERR);
-	assert(journal_open(core, mem, PP_JOURNAL_BYTES, &(struct err){ 0 }) == 0);
-	core->synced = true;
+	f->journal = journal;
+	assert(journal_open(core, journal, PP_JOURNAL_BYTES, &(struct err){ 0 }) == 0);
 	assert(loop_new(&core->loop) == 0);
 	core->expiry_watch.fd = loop_timer();
 	core->sock = pair[0];
@@ -55,6 +54,49 @@ void fake_start(struct fake_reeved *f, const struct conf *conf)
 	make_host(&core->host);
 	policy_work_out_rights(core);
 	free(c);
+}
+
+void fake_start(struct fake_reeved *f, const struct conf *conf)
+{
+	void *mem = mmap(NULL, PP_JOURNAL_BYTES, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	assert(mem != MAP_FAILED);
+	start_on(f, mem, conf);
+	f->core.synced = true;
+}
+
+void fake_take_over(struct fake_reeved *f, struct fake_reeved *before, enum pp_end end)
+{
+	f->hardware = before->hardware;
+	f->open = f->open_old = before->open;
+	f->location = before->location;
+	f->nheld = before->nheld;
+	memcpy(f->held, before->held, sizeof(f->held));
+	for (uint32_t i = 0; i < f->nheld; i++)
+		f->held[i].old = true;
+	f->core.hello.last_end = end;
+	start_on(f, before->journal, &before->core.conf);
+	ledger_undo_reserved(f->core.ledger);
+}
+
+struct conn *fake_resume(struct fake_reeved *f, struct fake_reeved *before, uint32_t slot)
+{
+	const struct conn *c = before->core.conns[slot];
+	int fd = dup(c->watch.fd);
+
+	assert(fd >= 0);
+	conn_resume(&f->core, &c->id, fd);
+	journal_settle(&f->core);
+	return f->core.conns[slot];
+}
+
+void fake_resync(struct fake_reeved *f)
+{
+	orphans_find(&f->core);
+	resync_start(&f->core);
+	fake_answer(f);
+	assert(f->ready && f->core.synced);
 }
 
 void fake_add_nic(struct fake_reeved *f, uint32_t ifindex, const char *name)
@@ -102,6 +144,10 @@ static void put(struct fake_reeved *f, uint32_t owner, struct res res, bool on)
 {
 	struct fake_held *h = find(f, owner, &res);
 
+	if (on && h && h->old) {
+		h->old = false;
+		return;
+	}
 	assert(!on == !!h);
 	if (on) {
 		assert(f->nheld < FAKE_HELD);
@@ -129,9 +175,12 @@ static void drop_owner(struct fake_reeved *f, uint32_t owner)
 
 static uint64_t flow_id(struct fake_reeved *f, const struct pp_nic_flow *m)
 {
+	struct res there = res_flow(m->ifindex, m->location);
+	const struct fake_held *h = find(f, m->owner, &there);
+
 	if (m->soft)
 		return RES_FLOW_SOFT | m->location;
-	return m->on ? ++f->location : m->location;
+	return m->on && !(h && h->old) ? ++f->location : m->location;
 }
 
 static uint32_t apply_flow(struct fake_reeved *f, const struct pp_nic_flow *m)
@@ -140,8 +189,17 @@ static uint32_t apply_flow(struct fake_reeved *f, const struct pp_nic_flow *m)
 
 	put(f, m->owner, res_flow(m->ifindex, id), m->on);
 	if (m->on)
-		f->held[f->nheld - 1].queue = m->flow.queue;
+		find(f, m->owner, &(struct res){ RES_FLOW, m->ifindex, id })->queue = m->flow.queue;
 	return (uint32_t)id;
+}
+
+static void sweep(struct fake_reeved *f)
+{
+	for (uint32_t i = f->nheld; i--;)
+		if (f->held[i].old)
+			f->held[i] = f->held[--f->nheld];
+	if (f->open_old)
+		f->open = f->open_old = false;
 }
 
 /* What the request does; the value of its answer. */
@@ -149,9 +207,10 @@ static uint32_t apply(struct fake_reeved *f, const union pp_msg *m)
 {
 	switch (m->head.type) {
 	case PP_NIC_OPEN:
-		assert(!f->open);
+		assert(!f->open || f->open_old);
+		f->opened += !f->open;
 		f->open = true;
-		f->opened++;
+		f->open_old = false;
 		return f->form | NIC_MODE_NATIVE << 8;
 	case PP_NIC_CLOSE:
 		assert(f->open);
@@ -174,8 +233,19 @@ static uint32_t apply(struct fake_reeved *f, const union pp_msg *m)
 		    res_udp_port(FAKE_IF, m->nic_port.owner, (uint16_t)m->nic_port.port),
 		    m->nic_port.on);
 		return 0;
+	case PP_NIC_PORTS:
+		for (uint32_t i = 0; i < m->nic_ports.n; i++)
+			put(f, m->nic_ports.owner,
+			    res_udp_port(FAKE_IF, m->nic_ports.owner, m->nic_ports.ports[i]), true);
+		return 0;
 	case PP_NIC_FLOW:
 		return apply_flow(f, &m->nic_flow);
+	case PP_SYNCED:
+		sweep(f);
+		return 0;
+	case PP_READY:
+		f->ready = true;
+		return 0;
 	default:
 		return 0;
 	}

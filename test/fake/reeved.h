@@ -16,6 +16,7 @@ enum { FAKE_IF = 2, FAKE_QUEUES = 4, FAKE_HELD = 256 };
 struct fake_held {
 	uint32_t owner;
 	uint32_t queue; /* that a flow leads to */
+	bool old;	/* an earlier core's, and not named again yet */
 	struct res res;
 };
 
@@ -23,8 +24,11 @@ struct fake_reeved {
 	struct core core;
 	int sock, null_fd;
 	unsigned opened; /* how often it was */
-	bool open;	 /* the interface */
-	bool hardware;	 /* it takes flow rules */
+	bool open;	 /* the interface ... */
+	bool open_old;	 /* ... by an earlier core, and not named again yet */
+	bool ready;	 /* the core said so */
+	void *journal;
+	bool hardware; /* it takes flow rules */
 	uint32_t form;
 	struct fake_held held[FAKE_HELD];
 	uint32_t nheld;
@@ -36,6 +40,16 @@ struct fake_reeved {
 
 /* Once for each program; all zero before. `conf`: NULL for the defaults. */
 void fake_start(struct fake_reeved *f, const struct conf *conf);
+
+/*
+ * The next core, `f`, over the journal of the one before, which is as if killed:
+ * clients are still to be handed to it, and an interface to appear.
+ */
+void fake_take_over(struct fake_reeved *f, struct fake_reeved *before, enum pp_end end);
+/* A client of the core before, by its slot. */
+struct conn *fake_resume(struct fake_reeved *f, struct fake_reeved *before, uint32_t slot);
+/* All have come: the cores agree with the kernel, and clients are served. */
+void fake_resync(struct fake_reeved *f);
 
 /* An interface of FAKE_QUEUES queues appears. */
 void fake_add_nic(struct fake_reeved *f, uint32_t ifindex, const char *name);
