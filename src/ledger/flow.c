@@ -18,15 +18,19 @@ static uint32_t flow_make(struct ledger *l, uint32_t lease)
 	return n;
 }
 
+void flow_clear(struct ledger *l, uint32_t lease)
+{
+	keep(l, &l->flow_of[lease]);
+	l->flow_of[lease] = 0;
+}
+
 void flow_drop(struct ledger *l, uint32_t lease)
 {
 	uint32_t n = l->flow_of[lease];
 
 	if (!n)
 		return;
-	keep(l, &l->flow_of[lease]);
 	keep(l, &l->flows[n]);
-	l->flow_of[lease] = 0;
 	l->flows[n].slot.state = SLOT_FREE;
 	pool_give(l, &l->flow_pool, n, &l->flows[n].slot);
 }
@@ -46,6 +50,7 @@ int ledger_set_flow(struct ledger *l, ledger_id lease, const struct flow *flow)
 	keep(l, &l->flows[at]);
 	l->flows[at].lease = lease;
 	l->flows[at].flow = *flow;
+	seal_flow(l, at);
 	return 0;
 }
 
@@ -53,7 +58,7 @@ int ledger_flow(const struct ledger *l, ledger_id lease, struct flow *ret)
 {
 	uint32_t n = lease_find(l, lease);
 
-	if (!n || !l->flow_of[n])
+	if (!n || l->leases[n].res.kind != RES_FLOW || !l->flow_of[n])
 		return -ENOENT;
 	*ret = l->flows[l->flow_of[n]].flow;
 	return 0;

@@ -91,6 +91,7 @@ int ledger_instance_start(struct ledger *l, const struct instance *in, ledger_id
 	pool_take(l, &l->instance_pool, n, &s->slot);
 	instance_fill(s, in);
 	s->slot.state = INSTANCE_LIVE;
+	seal_instance(l, n);
 	l->tenants[in->tenant].instances++;
 	instance_event(l, n, &ev, start_why[in->kind]);
 	*ret = slot_id(&s->slot, n);
@@ -142,6 +143,7 @@ int ledger_instance_end(struct ledger *l, ledger_id id, uint64_t wall_ns, const 
 	keep(l, &s->slot);
 	keep(l, &l->tenants[s->tenant].instances);
 	s->slot.state = SLOT_FREE;
+	seal_instance(l, n);
 	pool_give(l, &l->instance_pool, n, &s->slot);
 	l->tenants[s->tenant].instances--;
 	tenant_drop_idle(l, s->tenant);
@@ -174,6 +176,7 @@ int ledger_instance_orphan(struct ledger *l, ledger_id id, uint64_t wall_ns, con
 	make_room(l);
 	keep(l, &l->instances[n].orphan);
 	l->instances[n].orphan = 1;
+	seal_instance(l, n);
 	instance_event(l, n, &ev, why);
 	return 0;
 }

@@ -16,9 +16,10 @@
  *      it was when it was settled last.
  *   3. The truth is in the slots alone: the tenants' name, state and quota, each
  *      live instance and lease with its generation, owner and resource, and the
- *      particulars of flows.
+ *      particulars of flows. Each slot that was ever used has a check word over
+ *      these; only a quota, a client's name and what is counted have none.
  *   4. All else (free lists, hash chains, lease lists, timers, counts) follows
- *      from the slots and could be made anew from them.
+ *      from the slots; ledger_salvage() makes it anew from them.
  *   5. An id is never given out twice: a slot's generation only grows, and a
  *      slot whose generation reached its end is not used again.
  * Anything that changes this struct or the meaning of a word raises
@@ -103,7 +104,7 @@ struct lease_slot {
 /* The particulars of a lease over a flow. */
 struct flow_slot {
 	struct slot slot;
-	uint32_t pad;
+	uint32_t check;
 	ledger_id lease;
 	struct flow flow;
 };
@@ -126,8 +127,13 @@ struct ledger {
 	alignas(LEDGER_ALIGN) struct lease_slot leases[LEDGER_LEASES + 1];
 	alignas(LEDGER_ALIGN) struct event events[TENANT_MAX][LEDGER_EVENTS];
 	alignas(LEDGER_ALIGN) struct pool flow_pool;
-	alignas(LEDGER_ALIGN) uint16_t flow_of[LEDGER_LEASES + 1]; /* slot of its flow; 0: none */
+	alignas(LEDGER_ALIGN)
+		uint16_t flow_of[LEDGER_LEASES + 1]; /* of a lease over one; 0: none */
 	alignas(LEDGER_ALIGN) struct flow_slot flows[LEDGER_FLOWS + 1];
+	/* See check.c. */
+	alignas(LEDGER_ALIGN) uint32_t tenant_checks[TENANT_MAX];
+	alignas(LEDGER_ALIGN) uint32_t instance_checks[LEDGER_INSTANCES + 1];
+	alignas(LEDGER_ALIGN) uint32_t lease_checks[LEDGER_LEASES + 1];
 };
 
 _Static_assert(sizeof(struct tenant_slot) == 192, "layout");
@@ -142,7 +148,7 @@ _Static_assert(offsetof(struct ledger, timers) == 77888, "layout");
 _Static_assert(offsetof(struct ledger, instances) == 602176, "layout");
 _Static_assert(offsetof(struct ledger, leases) == 2699456, "layout");
 _Static_assert(offsetof(struct ledger, events) == 11088128, "layout");
-_Static_assert(sizeof(struct ledger) < 19 << 20, "about 18 MB");
+_Static_assert(sizeof(struct ledger) < 20 << 20, "about 19 MB");
 
 static inline struct undo *undo_of(struct ledger *l)
 {
@@ -257,16 +263,29 @@ void index_del(struct ledger *l, uint32_t lease);
 void timer_add(struct ledger *l, uint32_t lease);
 void timer_del(struct ledger *l, uint32_t lease);
 
+/* check.c: what the check word of a slot has to be; its new one after a change. */
+uint32_t check_tenant(const struct ledger *l, uint32_t n);
+uint32_t check_instance(const struct ledger *l, uint32_t n);
+uint32_t check_lease(const struct ledger *l, uint32_t n);
+uint32_t check_flow(const struct ledger *l, uint32_t n);
+void seal_tenant(struct ledger *l, uint32_t n);
+void seal_instance(struct ledger *l, uint32_t n);
+void seal_lease(struct ledger *l, uint32_t n);
+void seal_flow(struct ledger *l, uint32_t n);
+
 /* tenant.c: gives up a retired tenant's slot once nobody is left. */
 void tenant_drop_idle(struct ledger *l, uint32_t tenant);
 
-/* lease.c: ends a lease in any state, without an event. */
+/* lease.c: a lease that is made counts with its instance and its tenant. */
+void lease_enlist(struct ledger *l, uint32_t lease);
+/* Ends a lease in any state, without an event. */
 void lease_end(struct ledger *l, uint32_t lease);
 /* Fills *ev with what is known of a lease, or of an instance. */
 void lease_describe(const struct ledger *l, uint32_t lease, struct event *ev);
 void instance_describe(const struct ledger *l, uint32_t instance, struct event *ev);
 
-/* flow.c: forgets the particulars of a lease, if there are any. */
+/* flow.c: a lease over a flow begins, without particulars, and ends. */
+void flow_clear(struct ledger *l, uint32_t lease);
 void flow_drop(struct ledger *l, uint32_t lease);
 
 /* event.c: ledger_event() within a change. */
@@ -274,5 +293,16 @@ void event_add(struct ledger *l, struct event *ev);
 /* How many of the tenant's events are still there, and the nth of them, oldest first. */
 uint32_t event_kept(const struct ledger *l, uint32_t tenant);
 const struct event *event_at(const struct ledger *l, uint32_t tenant, uint32_t n);
+
+/* verify.c: of this version, and not cut short. */
+bool header_ours(const struct ledger *l);
+/* What a live lease says is possible, its neighbours apart; its instance is live. */
+bool lease_words_sound(const struct ledger *l, const struct lease_slot *s);
+bool ring_sound(const struct ledger *l, uint32_t tenant);
+/* A tenant whose ring has a number that stands in another as well; else TENANT_MAX. */
+uint32_t rings_clash(const struct ledger *l);
+
+/* salvage.c: adds to *loss. */
+void ledger_rebuild(struct ledger *l, struct ledger_loss *loss);
 
 #endif

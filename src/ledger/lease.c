@@ -136,6 +136,12 @@ static void count_used(struct ledger *l, uint32_t instance, uint32_t kind, int m
 	*used += (uint32_t)more;
 }
 
+void lease_enlist(struct ledger *l, uint32_t lease)
+{
+	list_add(l, lease);
+	count_used(l, l->leases[lease].instance, l->leases[lease].res.kind, 1);
+}
+
 static uint32_t lease_make(struct ledger *l, uint32_t instance, const struct lease_want *want)
 {
 	uint32_t n = pool_next(&l->lease_pool, LEDGER_LEASES);
@@ -150,10 +156,12 @@ static uint32_t lease_make(struct ledger *l, uint32_t instance, const struct lea
 	s->timer = 0;
 	s->whole_core = want->whole_core;
 	s->uses = 1;
+	if (s->res.kind == RES_FLOW)
+		flow_clear(l, n);
 	s->slot.state = LEASE_RESERVED;
-	list_add(l, n);
+	seal_lease(l, n);
+	lease_enlist(l, n);
 	index_add(l, n);
-	count_used(l, instance, want->res.kind, 1);
 	return n;
 }
 
@@ -163,6 +171,7 @@ void lease_end(struct ledger *l, uint32_t lease)
 
 	keep(l, s);
 	s->slot.state = SLOT_FREE;
+	seal_lease(l, lease);
 	count_used(l, s->instance, s->res.kind, -1);
 	if (s->timer)
 		timer_del(l, lease);
@@ -219,6 +228,7 @@ int ledger_commit(struct ledger *l, ledger_id lease)
 	keep(l, s);
 	keep(l, &l->tenants[ev.tenant].granted);
 	s->slot.state = LEASE_HELD;
+	seal_lease(l, n);
 	if (s->expires)
 		timer_add(l, n);
 	l->tenants[ev.tenant].granted++;
@@ -265,6 +275,7 @@ int ledger_rename(struct ledger *l, ledger_id lease, uint64_t res_id)
 	keep(l, s);
 	index_del(l, n);
 	s->res.id = res_id;
+	seal_lease(l, n);
 	index_add(l, n);
 	return 0;
 }

@@ -63,6 +63,21 @@ int ledger_open(void *mem, size_t len, struct undo *undo, struct ledger **ret)
 	return 0;
 }
 
+int ledger_salvage(void *mem, size_t len, struct undo *undo, struct ledger_loss *ret_loss,
+		   struct ledger **ret)
+{
+	struct ledger_loss loss = { 0 };
+	int r;
+
+	if (!memory_fits(mem, len) || !undo_fits(mem, undo) || !header_ours(mem))
+		return -EBADMSG;
+	ledger_rebuild(mem, &loss);
+	r = ledger_open(mem, len, undo, ret);
+	if (r == 0)
+		*ret_loss = loss;
+	return r;
+}
+
 void ledger_totals(const struct ledger *l, struct ledger_totals *ret)
 {
 	*ret = (struct ledger_totals){

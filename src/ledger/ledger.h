@@ -103,6 +103,26 @@ int ledger_init(void *mem, size_t len, struct undo *undo, struct ledger **ret);
  */
 int ledger_open(void *mem, size_t len, struct undo *undo, struct ledger **ret);
 
+/* So many at most: what does not prove that it was free counts as well. */
+struct ledger_loss {
+	uint32_t instances, leases, tenants;
+	uint32_t rings; /* of events, which are empty now */
+	uint32_t flows; /* leases over flows of which nothing more is known */
+};
+
+/*
+ * For memory that ledger_open() refuses: what is provably held stays held, each
+ * live instance whose check fits and each held lease whose check fits and whose
+ * instance stays; reservations are undone. All else is made anew. A tenant who
+ * can't be proven is named "lost-" and its slot, and retired, while an instance
+ * is in it. Of two leases over one resource the older stays. No id that was
+ * given out comes again, and no number of an event that can still be known;
+ * quotas are to be set again. -EBADMSG: not a ledger of this version and size;
+ * nothing was changed. The undo log is settled. Killed in here: do it again.
+ */
+int ledger_salvage(void *mem, size_t len, struct undo *undo, struct ledger_loss *ret_loss,
+		   struct ledger **ret);
+
 /* Verifies every invariant; for tests and for ledger_open(). 0 or -EBADMSG. */
 int ledger_verify(const struct ledger *l);
 

@@ -72,6 +72,7 @@ static void tenant_drop(struct ledger *l, uint32_t tenant)
 
 	keep(l, t);
 	*t = (struct tenant_slot){ .events = t->events, .lost_seq = t->lost_seq };
+	seal_tenant(l, tenant);
 }
 
 void tenant_drop_idle(struct ledger *l, uint32_t tenant)
@@ -87,12 +88,16 @@ static void tenant_make(struct ledger *l, uint32_t tenant, const struct tenant_c
 	keep(l, t);
 	*t = (struct tenant_slot){ .state = TENANT_LIVE };
 	str_copy(t->name, sizeof(t->name), conf->name);
+	seal_tenant(l, tenant);
 }
 
 static void set_state(struct ledger *l, uint32_t tenant, uint32_t state)
 {
+	if (l->tenants[tenant].state == state)
+		return;
 	keep(l, &l->tenants[tenant].state);
 	l->tenants[tenant].state = state;
+	seal_tenant(l, tenant);
 }
 
 static void tenant_retire(struct ledger *l, uint32_t tenant)

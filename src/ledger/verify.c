@@ -113,44 +113,65 @@ static bool flow_matches(const struct ledger *l, uint32_t n, struct count *c)
 	uint32_t at = l->flow_of[n];
 	const struct flow_slot *f;
 
-	if (!at)
+	if (l->leases[n].res.kind != RES_FLOW || !at)
 		return true;
-	if (at > l->flow_pool.high || l->leases[n].res.kind != RES_FLOW)
+	if (at > l->flow_pool.high)
 		return false;
 	f = &l->flows[at];
 	c->flows++;
 	return f->slot.state == FLOW_LIVE && f->lease == slot_id(&l->leases[n].slot, n) &&
-	       flow_check(&f->flow) == 0;
+	       f->check == check_flow(l, at) && flow_check(&f->flow) == 0;
+}
+
+bool lease_words_sound(const struct ledger *l, const struct lease_slot *s)
+{
+	if (s->slot.state != LEASE_RESERVED && s->slot.state != LEASE_HELD)
+		return false;
+	if (!s->instance || s->instance > l->instance_pool.high ||
+	    l->instances[s->instance].slot.state == SLOT_FREE)
+		return false;
+	if (s->res.kind >= RES_KIND_MAX || s->whole_core > 1)
+		return false;
+	return s->res.kind == RES_LCORE ? !s->res.scope : !s->whole_core;
 }
 
 static bool lease_sound(const struct ledger *l, uint32_t n, struct count *c)
 {
 	const struct lease_slot *s = &l->leases[n];
-	const struct instance_slot *owner;
 
-	if (s->slot.state != LEASE_RESERVED && s->slot.state != LEASE_HELD)
-		return false;
-	if (!s->instance || s->instance > l->instance_pool.high)
-		return false;
-	owner = &l->instances[s->instance];
-	if (owner->slot.state == SLOT_FREE || s->res.kind >= RES_KIND_MAX || s->whole_core > 1)
+	if (!lease_words_sound(l, s))
 		return false;
 	/* Asking for it again is for leases that are held. */
 	if (!s->uses || (s->uses > 1 && s->slot.state != LEASE_HELD))
 		return false;
-	if (s->res.kind == RES_LCORE ? s->res.scope : s->whole_core)
-		return false;
-	c->used[owner->tenant][s->res.kind]++;
+	c->used[l->instances[s->instance].tenant][s->res.kind]++;
 	return flow_matches(l, n, c) && timer_matches(l, n, c);
+}
+
+/* Free slots too: their generation must not be lost. */
+static bool checks_fit(const struct ledger *l)
+{
+	for (uint32_t t = 0; t < TENANT_MAX; t++)
+		if (l->tenant_checks[t] != check_tenant(l, t))
+			return false;
+	for (uint32_t n = 1; n <= l->instance_pool.high; n++)
+		if (l->instance_checks[n] != check_instance(l, n))
+			return false;
+	for (uint32_t n = 1; n <= l->lease_pool.high; n++)
+		if (l->lease_checks[n] != check_lease(l, n))
+			return false;
+	return true;
 }
 
 static bool tables_sound(const struct ledger *l, struct count *c)
 {
+	if (!checks_fit(l))
+		return false;
 	for (uint32_t n = 1; n <= l->instance_pool.high; n++)
 		if (l->instances[n].slot.state != SLOT_FREE && !instance_sound(l, n, c))
 			return false;
 	for (uint32_t n = 1; n <= l->lease_pool.high; n++)
-		if (l->leases[n].slot.state == SLOT_FREE ? l->flow_of[n] : !lease_sound(l, n, c))
+		if (l->leases[n].slot.state != SLOT_FREE && !lease_sound(l, n, c))
 			return false;
 	return c->listed == l->lease_pool.used && c->timed == l->ntimers &&
 	       c->flows == l->flow_pool.used;
@@ -202,7 +223,7 @@ static bool tenant_sound(const struct ledger *l, uint32_t tenant, const struct c
 	return (t->state == TENANT_RETIRED) == (t->instances != 0);
 }
 
-static bool ring_sound(const struct ledger *l, uint32_t tenant)
+bool ring_sound(const struct ledger *l, uint32_t tenant)
 {
 	const struct tenant_slot *t = &l->tenants[tenant];
 	uint32_t kept = event_kept(l, tenant);
@@ -238,7 +259,7 @@ static bool cursor_next(const struct ledger *l, struct cursor *c)
 }
 
 /* No number stands in two rings: merging them never meets one twice. */
-static bool rings_disjoint(const struct ledger *l)
+uint32_t rings_clash(const struct ledger *l)
 {
 	struct cursor rings[TENANT_MAX];
 	uint64_t before = 0;
@@ -254,12 +275,12 @@ static bool rings_disjoint(const struct ledger *l)
 			if (rings[i].seq < first->seq)
 				first = &rings[i];
 		if (first->seq <= before)
-			return false;
+			return first->tenant;
 		before = first->seq;
 		if (!cursor_next(l, first))
 			*first = rings[--nrings];
 	}
-	return true;
+	return TENANT_MAX;
 }
 
 /* A ring that is empty again (its slot was given to a new tenant) is no contradiction. */
@@ -275,14 +296,18 @@ static bool tenants_sound(const struct ledger *l, const struct count *c)
 	for (uint32_t t = 0; t < TENANT_MAX; t++)
 		if (!tenant_sound(l, t, c) || !ring_sound(l, t))
 			return false;
-	return rings_disjoint(l) && last_event_sound(l);
+	return rings_clash(l) == TENANT_MAX && last_event_sound(l);
+}
+
+bool header_ours(const struct ledger *l)
+{
+	return l->magic == LEDGER_MAGIC && l->version == LEDGER_VERSION &&
+	       l->size == ledger_bytes();
 }
 
 static bool header_sound(const struct ledger *l)
 {
-	return l->magic == LEDGER_MAGIC && l->version == LEDGER_VERSION &&
-	       l->size == ledger_bytes() && l->ntimers <= LEDGER_LEASES &&
-	       l->last_tenant < TENANT_MAX;
+	return header_ours(l) && l->ntimers <= LEDGER_LEASES && l->last_tenant < TENANT_MAX;
 }
 
 int ledger_verify(const struct ledger *l)

@@ -47,6 +47,7 @@ static void a_worn_slot_is_not_used_again(void **state)
 	ledger_id id = fixture_instance(l, slot[0]);
 
 	l->instances[slot_of(id)].slot.generation = UINT32_MAX;
+	seal_instance(l, slot_of(id));
 	id = slot_id(&l->instances[slot_of(id)].slot, slot_of(id));
 	assert_true(id < UINT64_C(1) << 53);
 	assert_int_equal(ledger_instance_end(l, id, 0, ""), 0);

@@ -27,7 +27,7 @@ static void empty_memory_is_untouched(void **state)
 
 	(void)state;
 	assert_int_equal(ledger_bytes() % LEDGER_PAGE, 0);
-	assert_true(ledger_bytes() < 19 << 20);
+	assert_true(ledger_bytes() < 20 << 20);
 	assert_int_equal(resident_pages(l), 1);
 	assert_int_equal(ledger_set_tenants(l, &conf, slot), 0);
 	want = fixture_want(fixture_instance(l, slot[0]), RES_LCORE, 3);

@@ -9,15 +9,36 @@
 
 #include "ledger/layout.h"
 
-#define BREAK(word, value)                                               \
+/* With `seal`, the check words fit what was broken: it must be found by its sense. */
+#define BREAK_IF(word, value, seal)                                      \
 	do {                                                             \
 		__typeof__(word) before = (word);                        \
 		assert_int_not_equal(before, (__typeof__(word))(value)); \
 		(word) = (value);                                        \
+		if (seal)                                                \
+			seal_all(l);                                     \
 		assert_unsound(l);                                       \
 		(word) = before;                                         \
+		if (seal)                                                \
+			seal_all(l);                                     \
 		assert_int_equal(ledger_verify(l), 0);                   \
 	} while (0)
+#define BREAK(word, value)	   BREAK_IF(word, value, true)
+#define BREAK_CHECKED(word, value) BREAK_IF(word, value, false)
+
+enum { USED = 5 }; /* more slots than any test takes */
+
+static void seal_all(struct ledger *l)
+{
+	for (uint32_t t = 0; t < TENANT_MAX; t++)
+		seal_tenant(l, t);
+	for (uint32_t n = 1; n <= USED; n++) {
+		seal_instance(l, n);
+		seal_lease(l, n);
+	}
+	for (uint32_t n = 1; n <= l->flow_pool.high && n <= USED; n++)
+		seal_flow(l, n);
+}
 
 static void assert_unsound(struct ledger *l)
 {
@@ -214,6 +235,79 @@ static void a_ring_that_came_round(void **state)
 	BREAK(l->tenants[1].lost_seq, 1);
 }
 
+/* --- what only the check word tells ------------------------------------------ */
+
+static void truth_of_tenants(void **state)
+{
+	struct ledger *l = *state;
+
+	BREAK_CHECKED(l->tenants[0].name[0], 'x');
+	BREAK_CHECKED(l->tenants[0].name[TENANT_NAME_MAX - 2], 'x');
+	BREAK_CHECKED(l->tenants[2].state, TENANT_UNUSED);
+	BREAK_CHECKED(l->tenant_checks[0], l->tenant_checks[0] ^ 1);
+	BREAK_CHECKED(l->tenant_checks[TENANT_MAX - 1], 1);
+}
+
+static void truth_of_instances(void **state)
+{
+	struct ledger *l = *state;
+	struct instance_slot *s = &l->instances[2];
+
+	BREAK_CHECKED(s->slot.generation, 2);
+	BREAK_CHECKED(l->instances[3].slot.generation, 2);
+	BREAK_CHECKED(s->kind, INSTANCE_MTL);
+	BREAK_CHECKED(s->orphan, 1);
+	BREAK_CHECKED(s->pid, s->pid ^ 1);
+	BREAK_CHECKED(s->uid, s->uid ^ 1);
+	BREAK_CHECKED(s->gid, s->gid ^ 1U << 31);
+	BREAK_CHECKED(s->start_time, s->start_time ^ 1);
+	BREAK_CHECKED(s->cgroup_id, s->cgroup_id ^ UINT64_C(1) << 63);
+	BREAK_CHECKED(l->instance_checks[2], 0);
+	BREAK_CHECKED(l->instance_checks[3], 0);
+}
+
+static void truth_of_leases(void **state)
+{
+	struct ledger *l = *state;
+	struct lease_slot *s = &l->leases[1];
+
+	BREAK_CHECKED(s->slot.generation, 2);
+	BREAK_CHECKED(l->leases[4].slot.generation, 2);
+	BREAK_CHECKED(s->since, s->since ^ 1);
+	BREAK_CHECKED(s->expires, 101);
+	BREAK_CHECKED(s->whole_core, 1);
+	BREAK_CHECKED(l->leases[4].res.id, 5); /* nobody has it, and its words are still its own */
+	BREAK_CHECKED(l->lease_checks[1], 0);
+	BREAK_CHECKED(l->lease_checks[4], 0);
+}
+
+static void flows(void **state)
+{
+	struct ledger *l = *state;
+	struct lease_want want = fixture_want(fixture_instance(l, slot[0]), RES_FLOW, 9);
+	struct flow flow = { .queue = 1, .dst_port = 5000 };
+	struct flow_slot *f = &l->flows[1];
+	uint32_t n;
+
+	n = slot_of(fixture_hold(l, NULL, &want));
+	assert_int_equal(ledger_set_flow(l, slot_id(&l->leases[n].slot, n), &flow), 0);
+	BREAK(l->flow_of[n], 0);
+	BREAK(l->flow_of[n], 2);
+	BREAK(l->flow_of[n], UINT16_MAX);
+	BREAK(f->lease, f->lease + 1);
+	BREAK(f->slot.state, SLOT_FREE);
+	BREAK(f->slot.state, FLOW_LIVE + 1);
+	BREAK(f->slot.generation, 0);
+	BREAK(f->flow.queue, NIC_QUEUES_MAX);
+	BREAK(l->flow_pool.high, 0);
+	BREAK(l->flow_pool.high, LEDGER_FLOWS + 1);
+	BREAK(l->flow_pool.used, 0);
+	BREAK(l->flow_pool.free, 1);
+	BREAK_CHECKED(f->flow.dst_port, 5001);
+	BREAK_CHECKED(f->flow.src[15], 1);
+	BREAK_CHECKED(f->check, 0);
+}
+
 /* Faults of which every single word looks right. */
 static void worn_slot_instead_of_a_free_one(void **state)
 {
@@ -223,6 +317,7 @@ static void worn_slot_instead_of_a_free_one(void **state)
 	assert_int_equal(l->instance_pool.free, 2);
 	l->instances[2].slot.link = 0;
 	l->instances[2].slot.generation = UINT32_MAX;
+	seal_all(l);
 	assert_unsound(l);
 	l->instance_pool.free = 3;
 	assert_int_equal(ledger_verify(l), 0);
@@ -237,10 +332,12 @@ static void one_resource_twice(void **state)
 	l->leases[2].res = l->leases[1].res;
 	l->leases[2].slot.link = 0;
 	l->leases[1].slot.link = 2;
+	seal_all(l);
 	assert_unsound(l);
 	l->leases[1].slot.link = 0;
 	l->leases[2].res = second;
 	index_add(l, 2);
+	seal_all(l);
 }
 
 static void a_list_that_nobody_starts(void **state)
@@ -268,11 +365,13 @@ static void a_lease_of_a_free_instance(void **state)
 	l->leases[1].prev = 0;
 	l->leases[1].instance = 3;
 	l->instances[3].tenant = UINT16_MAX;
+	seal_all(l);
 	assert_unsound(l);
 	l->instances[1].leases = 2;
 	l->leases[2].next = 1;
 	l->leases[1].prev = 2;
 	l->leases[1].instance = 1;
+	seal_all(l);
 }
 
 #define USED_TEST(fn) cmocka_unit_test_setup_teardown(fn, use, fixture_teardown)
@@ -288,6 +387,10 @@ int main(void)
 		USED_TEST(instances_and_tenants),
 		USED_TEST(events),
 		USED_TEST(a_ring_that_came_round),
+		USED_TEST(truth_of_tenants),
+		USED_TEST(truth_of_instances),
+		USED_TEST(truth_of_leases),
+		USED_TEST(flows),
 		USED_TEST(worn_slot_instead_of_a_free_one),
 		USED_TEST(one_resource_twice),
 		USED_TEST(a_list_that_nobody_starts),
