@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The first byte says what the rest is:
- *   even  operations, each of a few bytes; the ledger must stay sound
+ *   even  operations, each of a few bytes; the ledger must stay sound, and be
+ *         what it was when it was settled last when its writer is killed
  *   odd   patches {u8 region, u16 offset, u32 value} to the memory of a ledger
  *         in use: ledger_open() must see what is wrong with it, and what it
- *         lets pass must go on working
+ *         lets pass must go on working, and what is salvaged from the rest too
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "journal/undo.h"
 #include "ledger/layout.h"
 #include "ledger/lcore.h"
 
@@ -18,14 +20,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { IDS = 16, GUARD = 1 << 20, CPUS = 16, VERIFY_EVERY = 16 };
 
+/* The undo log, then the ledger. */
+#define LOG_BYTES   ((sizeof(struct undo) + 4095) / 4096 * 4096)
+#define TOTAL_BYTES (LOG_BYTES + ledger_bytes())
+
 struct input {
 	const uint8_t *p, *end;
 };
 
 struct fuzz {
 	struct ledger *l;
+	struct undo *undo;
 	ledger_id instances[IDS], leases[IDS];
 	uint64_t now;
+	uint64_t settled; /* digest() of what was settled last */
 };
 
 static struct conf conf;
@@ -49,18 +57,27 @@ static uint32_t take(struct input *in, unsigned bytes)
 }
 
 /* Zeroed memory, with nothing behind it. */
-static void *memory_new(void)
+static char *memory_new(void)
 {
 	static char *mem;
 
 	if (mem) {
-		madvise(mem, ledger_bytes(), MADV_DONTNEED);
+		madvise(mem, TOTAL_BYTES, MADV_DONTNEED);
 		return mem;
 	}
-	mem = mmap(NULL, ledger_bytes() + GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	mem = mmap(NULL, TOTAL_BYTES + GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	check(mem != MAP_FAILED);
-	check(mprotect(mem, ledger_bytes(), PROT_READ | PROT_WRITE) == 0);
+	check(mprotect(mem, TOTAL_BYTES, PROT_READ | PROT_WRITE) == 0);
 	return mem;
+}
+
+static void ledger_new(struct fuzz *f)
+{
+	char *mem = memory_new();
+
+	f->undo = (struct undo *)mem;
+	undo_init(f->undo, TOTAL_BYTES);
+	check(ledger_init(mem + LOG_BYTES, ledger_bytes(), f->undo, &f->l) == 0);
 }
 
 static void world_make(void)
@@ -275,14 +292,97 @@ static void walk(const struct ledger *l)
 		check(ev.seq > after);
 }
 
+static void op_orphan(struct fuzz *f, struct input *in)
+{
+	ledger_id id = f->instances[take(in, 1) % IDS];
+	struct lease lease = { .id = 0 };
+
+	ledger_instance_orphan(f->l, id, f->now, NULL);
+	while (ledger_instance_next_lease(f->l, id, lease.id, &lease) == 0)
+		check(lease.state == LEASE_HELD);
+}
+
+static void op_undo_reserved(struct fuzz *f, struct input *in)
+{
+	struct lease lease = { .id = 0 };
+
+	(void)in;
+	ledger_undo_reserved(f->l);
+	while (ledger_next_lease(f->l, lease.id, &lease) == 0)
+		check(lease.state == LEASE_HELD);
+}
+
+static void op_flow(struct fuzz *f, struct input *in)
+{
+	ledger_id id = f->leases[take(in, 1) % IDS];
+	struct flow flow = { .queue = 1, .dst_port = (uint16_t)take(in, 2) }, again;
+
+	if (ledger_set_flow(f->l, id, &flow) == 0)
+		check(ledger_flow(f->l, id, &again) == 0 && again.dst_port == flow.dst_port);
+}
+
+/* --- the writer is killed ------------------------------------------------------ */
+
+static uint64_t digest_bytes(uint64_t h, const void *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ ((const uint8_t *)bytes)[i]) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+/* Of all that can be asked. */
+static uint64_t digest(const struct ledger *l)
+{
+	struct ledger_totals totals;
+	struct instance in = { .id = 0 };
+	struct lease lease = { .id = 0 };
+	struct flow flow;
+	struct tenant t;
+	uint64_t h = 0;
+
+	ledger_totals(l, &totals);
+	h = digest_bytes(h, &totals.last_seq, sizeof(totals.last_seq));
+	for (uint32_t n = 0; n < TENANT_MAX; n++)
+		if (ledger_tenant(l, n, &t) == 0)
+			h = digest_bytes(h, t.used, sizeof(t.used));
+	while (ledger_next_instance(l, in.id, &in) == 0)
+		h = digest_bytes(h, &in, offsetof(struct instance, name) + sizeof(in.name));
+	while (ledger_next_lease(l, lease.id, &lease) == 0) {
+		h = digest_bytes(h, &lease, sizeof(lease));
+		if (ledger_flow(l, lease.id, &flow) == 0)
+			h = digest_bytes(h, &flow, sizeof(flow));
+	}
+	return h;
+}
+
+static void op_undo_settle(struct fuzz *f, struct input *in)
+{
+	(void)in;
+	undo_settle(f->undo);
+	f->settled = digest(f->l);
+}
+
+static void op_kill(struct fuzz *f, struct input *in)
+{
+	(void)in;
+	check(undo_take_back(f->undo, TOTAL_BYTES) == 0);
+	check(ledger_open(f->l, ledger_bytes(), f->undo, &f->l) == 0);
+	check(digest(f->l) == f->settled);
+}
+
 static void operate(struct fuzz *f, struct input *in)
 {
 	static void (*const ops[])(struct fuzz *, struct input *) = {
-		op_tenants, op_start, op_end,	 op_reserve, op_settle, op_release,
-		op_expire,  op_event, op_choose, op_claim,   op_rename, op_use,
+		op_tenants, op_start,	      op_end,	 op_reserve,	 op_settle, op_release,
+		op_expire,  op_event,	      op_choose, op_claim,	 op_rename, op_use,
+		op_orphan,  op_undo_reserved, op_flow,	 op_undo_settle, op_kill,
 	};
 
+	op_undo_settle(f, in);
 	for (unsigned n = 1; in->p < in->end; n++) {
+		/* A log that fills is settled by whoever comes next: so that it is known when. */
+		if (undo_room(f->undo) < UNDO_LINES / 2)
+			op_undo_settle(f, in);
 		ops[take(in, 1) % ARRAY_SIZE(ops)](f, in);
 		if (n % VERIFY_EVERY == 0)
 			check(ledger_verify(f->l) == 0);
@@ -307,6 +407,8 @@ static const uint8_t in_use[] = {
 	3, 1, 0, 48, 6, 0, 20,	/* lcore 6, timed, whole core */
 	3, 2, 1, 1, 7, 0,	/* queue 7 */
 	3, 3, 1, 0, 9, 0,	/* lcore 9 */
+	3, 4, 1, 2, 5, 0,	/* flow 5 */
+	14, 4, 136, 19,		/* to port 5000 */
 	4, 0,			/* commit */
 	4, 1,			/* commit */
 	4, 2,			/* commit */
@@ -318,7 +420,7 @@ static const uint8_t in_use[] = {
 
 static void *region(struct ledger *l, uint32_t which)
 {
-	switch (which % 8) {
+	switch (which % 12) {
 	case 0:
 		return l;
 	case 1:
@@ -331,6 +433,16 @@ static void *region(struct ledger *l, uint32_t which)
 		return l->events[0];
 	case 5:
 		return l->events[1];
+	case 7:
+		return l->flows;
+	case 8:
+		return &l->flow_pool;
+	case 9:
+		return l->instance_checks;
+	case 10:
+		return l->lease_checks;
+	case 11:
+		return l->tenant_checks;
 	case 6:
 		return &l->buckets[index_bucket(&l->leases[1].res)];
 	default:
@@ -348,6 +460,20 @@ static void patch(struct ledger *l, struct input *in)
 	}
 }
 
+/* Only what is not ours at all is lost as a whole. */
+static bool open_or_salvage(struct fuzz *f, struct ledger **ret)
+{
+	struct ledger_loss loss;
+
+	undo_settle(f->undo);
+	if (ledger_open(f->l, ledger_bytes(), f->undo, ret) == 0)
+		return true;
+	if (ledger_salvage(f->l, ledger_bytes(), f->undo, &loss, ret) == 0)
+		return true;
+	check(!header_ours(f->l));
+	return false;
+}
+
 static void reopen(struct fuzz *f, struct input *in)
 {
 	struct input rest = { in_use, in_use + sizeof(in_use) };
@@ -355,10 +481,11 @@ static void reopen(struct fuzz *f, struct input *in)
 
 	operate(f, &rest);
 	patch(f->l, in);
-	if (ledger_open(f->l, ledger_bytes(), NULL, &l) < 0) {
+	if (!open_or_salvage(f, &l)) {
 		check(l == NULL);
 		return;
 	}
+	check(ledger_verify(l) == 0);
 	walk(l);
 	rest = (struct input){ in_use, in_use + sizeof(in_use) };
 	operate(f, &rest);
@@ -375,7 +502,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (cpuset_empty(&host.present))
 		world_make();
-	check(ledger_init(memory_new(), ledger_bytes(), NULL, &f.l) == 0);
+	ledger_new(&f);
 	if (mode % 2)
 		reopen(&f, &in);
 	else

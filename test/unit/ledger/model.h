@@ -15,6 +15,7 @@ enum { M_INSTANCES = 12, M_LEASES = 200, M_EVENTS = 32768, M_NAMES = 8 };
 struct m_instance {
 	ledger_id id; /* 0: the place is free */
 	uint32_t tenant;
+	bool orphan;
 };
 
 struct m_lease {
@@ -23,6 +24,7 @@ struct m_lease {
 	struct res res;
 	bool whole_core, held;
 	uint32_t uses;
+	uint16_t port; /* of its flow; 0: nothing is known of it */
 	uint64_t expires;
 };
 
@@ -168,7 +170,21 @@ static inline bool m_event_kept(const struct model *m, const struct m_event *ev)
 	return ev->seq > m->forgotten[ev->tenant] && m->made[ev->tenant] - ev->nth < LEDGER_EVENTS;
 }
 
+static inline struct flow m_flow(uint16_t port)
+{
+	return (struct flow){ .queue = port % NIC_QUEUES_MAX, .dst_port = port };
+}
+
 /* --- comparing ------------------------------------------------------------ */
+
+static inline void m_same_flow(const struct m_lease *ml, const struct ledger *l)
+{
+	struct flow expect = m_flow(ml->port), flow;
+
+	assert_int_equal(ledger_flow(l, ml->id, &flow), ml->port ? 0 : -ENOENT);
+	if (ml->port)
+		assert_memory_equal(&flow, &expect, sizeof(flow));
+}
 
 static inline void m_same_leases(struct model *m, const struct ledger *l)
 {
@@ -190,6 +206,7 @@ static inline void m_same_leases(struct model *m, const struct ledger *l)
 		assert_int_equal(ledger_holder(l, &ml->res, &again), 0);
 		assert_int_equal(again.id, le.id);
 		assert_true(m_holder(m, &le.res) == ml);
+		m_same_flow(ml, l);
 		seen++;
 	}
 	for (unsigned i = 0; i < M_LEASES; i++)
@@ -209,6 +226,7 @@ static inline void m_same_instances(struct model *m, const struct ledger *l)
 
 		assert_non_null(mi);
 		assert_int_equal(in.tenant, mi->tenant);
+		assert_int_equal(in.orphan, mi->orphan);
 		while (ledger_instance_next_lease(l, in.id, le.id, &le) == 0) {
 			assert_int_equal(le.instance, in.id);
 			leases++;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Random operations, each compared with a model in its answer and in all that
- * can be seen afterwards. The seeds are fixed: a failure comes back.
+ * can be seen afterwards. Now and then they are settled, and now and then the
+ * writer is killed: then all is as it was when they were settled last. The seeds
+ * are fixed: a failure comes back.
  */
 #include "model.h"
 
@@ -14,6 +16,7 @@ enum { SHORT_RUNS = 20, SHORT_STEPS = 300, LONG_RUNS = 2, LONG_STEPS = 2500 };
 struct run {
 	struct ledger *l;
 	struct model m;
+	struct model settled; /* what is taken back to */
 	uint64_t random;
 	uint64_t now;
 	ledger_id stale[8]; /* ids of what has ended, or never was */
@@ -98,7 +101,7 @@ static void op_start(struct run *t)
 		assert_unchanged(t);
 		return;
 	}
-	*place = (struct m_instance){ id, in.tenant };
+	*place = (struct m_instance){ .id = id, .tenant = in.tenant };
 	m_event(&t->m, in.tenant, EVENT_INSTANCE_START, id, 0);
 }
 
@@ -148,6 +151,63 @@ static void op_end(struct run *t)
 	*in = (struct m_instance){ 0 };
 	m_drop_idle(&t->m, tenant);
 	remember_stale(t, id);
+}
+
+static void model_undo_reserved(struct run *t, ledger_id instance)
+{
+	for (unsigned i = 0; i < M_LEASES; i++) {
+		struct m_lease *le = &t->m.leases[i];
+
+		if (!le->id || le->held || (instance && le->instance != instance))
+			continue;
+		remember_stale(t, le->id);
+		*le = (struct m_lease){ 0 };
+	}
+}
+
+static void op_orphan(struct run *t)
+{
+	ledger_id id = pick_instance(t);
+	struct m_instance *in = m_instance(&t->m, id);
+
+	if (pick(t, 3))
+		return;
+	assert_int_equal(ledger_instance_orphan(t->l, id, t->now, "gone"), in ? 0 : -ENOENT);
+	if (!in) {
+		assert_unchanged(t);
+		return;
+	}
+	model_undo_reserved(t, id);
+	if (!in->orphan)
+		m_event(&t->m, in->tenant, EVENT_ORPHAN, id, 0);
+	in->orphan = true;
+}
+
+static void op_undo_reserved(struct run *t)
+{
+	if (pick(t, 4))
+		return;
+	ledger_undo_reserved(t->l);
+	model_undo_reserved(t, 0);
+}
+
+static void op_flow(struct run *t)
+{
+	ledger_id id = pick_lease(t);
+	struct m_lease *le = m_lease(&t->m, id);
+	uint16_t port = (uint16_t)pick(t, 1000);
+	struct flow flow = m_flow(port);
+	int expect = 0;
+
+	if (!le)
+		expect = -ENOENT;
+	else if (le->res.kind != RES_FLOW || !port)
+		expect = -EINVAL;
+	assert_int_equal(ledger_set_flow(t->l, id, &flow), expect);
+	if (expect < 0)
+		assert_unchanged(t);
+	else
+		le->port = port;
 }
 
 /* Of flows some differ only above 32 bits. */
@@ -390,12 +450,29 @@ static void op_tenants(struct run *t)
 	model_tenants(t, &conf, names, slots);
 }
 
+static void settle(struct run *t)
+{
+	undo_settle(fixture_undo(t->l));
+	t->settled = t->m;
+}
+
+static void take_over(struct run *t)
+{
+	struct undo *u = fixture_undo(t->l);
+
+	assert_int_equal(undo_take_back(u, fixture_bytes()), 0);
+	assert_int_equal(ledger_open(t->l, ledger_bytes(), u, &t->l), 0);
+	t->m = t->settled;
+	m_same(&t->m, t->l);
+}
+
 static void step(struct run *t)
 {
 	static void (*const ops[])(struct run *) = {
-		op_start,   op_start,	op_end,	   op_reserve, op_reserve, op_reserve,
-		op_reserve, op_rename,	op_use,	   op_use,     op_settle,  op_settle,
-		op_settle,  op_release, op_expire, op_event,
+		op_start,   op_start,	op_end,		  op_reserve, op_reserve,
+		op_reserve, op_reserve, op_rename,	  op_use,     op_use,
+		op_settle,  op_settle,	op_settle,	  op_release, op_expire,
+		op_event,   op_orphan,	op_undo_reserved, op_flow,    op_flow,
 	};
 
 	copy_take(t->l, &before);
@@ -406,6 +483,10 @@ static void step(struct run *t)
 	m_same(&t->m, t->l);
 	m_same_event(&t->m, t->l, LEDGER_ALL_TENANTS, pick(t, (uint32_t)t->m.nevents + 2));
 	m_same_event(&t->m, t->l, pick(t, 10), pick(t, (uint32_t)t->m.nevents + 2));
+	if (pick(t, 4) == 0)
+		settle(t);
+	else if (pick(t, 8) == 0)
+		take_over(t);
 }
 
 static void run_seed(uint64_t seed, unsigned steps)
@@ -421,6 +502,7 @@ static void run_seed(uint64_t seed, unsigned steps)
 	for (uint32_t i = 0; i < TENANT_MAX; i++)
 		t.m.tenants[i].name = -1;
 	op_tenants(&t);
+	settle(&t);
 	for (unsigned i = 0; i < steps; i++)
 		step(&t);
 	for (uint64_t seq = 0; seq != UINT64_MAX;)
