@@ -199,11 +199,25 @@ static int make_new(struct journal *j, void *mem, size_t bytes, const char *boot
 	return 0;
 }
 
+static void say_loss(const struct ledger_loss *loss)
+{
+	log_say(LOG_ERR, "the journal was damaged",
+		"what is provably held stays held; lost: %u instances, %u leases, %u tenants, "
+		"%u histories, %u flows",
+		loss->instances, loss->leases, loss->tenants, loss->rings, loss->flows);
+}
+
 static int open_ledger(struct core *core, uint8_t *mem, struct err *e)
 {
-	if (ledger_open(mem, ledger_bytes(), core->journal.undo, &core->ledger) == 0)
+	struct undo *undo = core->journal.undo;
+	struct ledger_loss loss;
+
+	if (ledger_open(mem, ledger_bytes(), undo, &core->ledger) == 0)
 		return 0;
-	return fail(e, EBADMSG, "the ledger in the journal is beyond repair");
+	if (ledger_salvage(mem, ledger_bytes(), undo, &loss, &core->ledger) < 0)
+		return fail(e, EBADMSG, "the ledger in it is none of this version");
+	say_loss(&loss);
+	return 0;
 }
 
 static bool call_is_sound(const struct call *call)
@@ -238,6 +252,17 @@ static int take_over(struct core *core, uint8_t *mem, size_t bytes, struct err *
 	return 0;
 }
 
+/* Punched out, and made anew: a journal without a ledger is of no use to anybody. */
+static int start_anew(struct core *core, void *mem, size_t bytes, const char *boot_id,
+		      struct err *e)
+{
+	struct journal *j = &core->journal;
+
+	if (madvise(mem, bytes, MADV_REMOVE) < 0 || !make_pages(mem, kept_at()))
+		return fail(e, errno, "the journal can't be emptied: %m");
+	return make_new(j, mem, bytes, boot_id, core, e);
+}
+
 int journal_open(struct core *core, void *mem, size_t bytes, struct err *e)
 {
 	struct journal *j = &core->journal;
@@ -257,5 +282,10 @@ int journal_open(struct core *core, void *mem, size_t bytes, struct err *e)
 	r = journal_head_check(&j->file->head, bytes, boot_id, e);
 	if (r == -ENOENT)
 		return make_new(j, mem, bytes, boot_id, core, e);
-	return r < 0 ? r : take_over(core, mem, bytes, e);
+	if (r == 0)
+		r = take_over(core, mem, bytes, e);
+	if (r == 0)
+		return 0;
+	log_say(LOG_ERR, "what was leased before is not known", "the journal: %s", e->text);
+	return start_anew(core, mem, bytes, boot_id, e);
 }
