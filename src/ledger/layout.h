@@ -11,9 +11,9 @@
  * What the layout guarantees to whoever opens it after its writer was killed:
  *   1. `magic` is written last by ledger_init(): no magic, no ledger.
  *   2. Every line is kept in the undo log before a word of it changes, new slots
- *      not excepted: a tenant's ring that starts anew is old memory to whom it
- *      is taken back. After undo_take_back() the memory is, byte for byte, what
- *      it was when it was settled last.
+ *      and places of events not excepted: what is new to a tenant may be what
+ *      the one before it had, and that one may come back. After undo_take_back()
+ *      the memory is, byte for byte, what it was when it was settled last.
  *   3. The truth is in the slots alone: the tenants' name, state and quota, each
  *      live instance and lease with its generation, owner and resource, and the
  *      particulars of flows. Each slot that was ever used has a check word over
@@ -126,14 +126,13 @@ struct ledger {
 	alignas(LEDGER_ALIGN) struct instance_slot instances[LEDGER_INSTANCES + 1];
 	alignas(LEDGER_ALIGN) struct lease_slot leases[LEDGER_LEASES + 1];
 	alignas(LEDGER_ALIGN) struct event events[TENANT_MAX][LEDGER_EVENTS];
-	alignas(LEDGER_ALIGN) struct pool flow_pool;
-	alignas(LEDGER_ALIGN)
-		uint16_t flow_of[LEDGER_LEASES + 1]; /* of a lease over one; 0: none */
 	alignas(LEDGER_ALIGN) struct flow_slot flows[LEDGER_FLOWS + 1];
 	/* See check.c. */
-	alignas(LEDGER_ALIGN) uint32_t tenant_checks[TENANT_MAX];
-	alignas(LEDGER_ALIGN) uint32_t instance_checks[LEDGER_INSTANCES + 1];
-	alignas(LEDGER_ALIGN) uint32_t lease_checks[LEDGER_LEASES + 1];
+	uint32_t tenant_checks[TENANT_MAX];
+	uint32_t instance_checks[LEDGER_INSTANCES + 1];
+	uint32_t lease_checks[LEDGER_LEASES + 1];
+	struct pool flow_pool;
+	uint16_t flow_of[LEDGER_LEASES + 1]; /* by lease, of those over flows; 0: none */
 };
 
 _Static_assert(sizeof(struct tenant_slot) == 192, "layout");
@@ -148,6 +147,8 @@ _Static_assert(offsetof(struct ledger, timers) == 77888, "layout");
 _Static_assert(offsetof(struct ledger, instances) == 602176, "layout");
 _Static_assert(offsetof(struct ledger, leases) == 2699456, "layout");
 _Static_assert(offsetof(struct ledger, events) == 11088128, "layout");
+_Static_assert(offsetof(struct ledger, flows) == 17379584, "layout");
+_Static_assert(offsetof(struct ledger, tenant_checks) == 18428224, "layout");
 _Static_assert(sizeof(struct ledger) < 20 << 20, "about 19 MB");
 
 static inline struct undo *undo_of(struct ledger *l)
@@ -167,8 +168,8 @@ static inline void keep_bytes(struct ledger *l, const void *at, size_t len)
 }
 
 /*
- * Where the memory is sound, and before each step that changes fewer lines than
- * that: of a change that is too large for the log, what was done stays.
+ * Before each step, where the memory is sound: of a change that is too large for
+ * the log, what was done stays. No step takes as many lines as this leaves.
  */
 static inline void make_room(struct ledger *l)
 {

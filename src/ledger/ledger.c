@@ -71,6 +71,8 @@ int ledger_salvage(void *mem, size_t len, struct undo *undo, struct ledger_loss 
 
 	if (!memory_fits(mem, len) || !undo_fits(mem, undo) || !header_ours(mem))
 		return -EBADMSG;
+	if (undo) /* taking it back later would undo a part of this */
+		undo_settle(undo);
 	ledger_rebuild(mem, &loss);
 	r = ledger_open(mem, len, undo, ret);
 	if (r == 0)

@@ -118,7 +118,7 @@ struct ledger_loss {
  * is in it. Of two leases over one resource the older stays. No id that was
  * given out comes again, and no number of an event that can still be known;
  * quotas are to be set again. -EBADMSG: not a ledger of this version and size;
- * nothing was changed. The undo log is settled. Killed in here: do it again.
+ * nothing was changed. Settles the undo log first. Killed in here: do it again.
  */
 int ledger_salvage(void *mem, size_t len, struct undo *undo, struct ledger_loss *ret_loss,
 		   struct ledger **ret);

@@ -16,18 +16,32 @@
 /* A number of an event that leaves room for more than will ever be made. */
 #define SEQ_PLAUSIBLE (LEDGER_SEQ_LAST / 2)
 
+/*
+ * Nothing is left of a slot, its check word neither: what was lost, or was never
+ * used while one far above it is damaged. To wear these out could take the whole
+ * table; instead, their ids go on further than they can have got.
+ */
+#define GENERATION_UNKNOWN (1U << 20)
+
 static bool slot_blank(const struct slot *s, uint32_t check)
 {
 	return !s->generation && !s->link && !s->state && !check;
 }
 
-static void slot_wear_out(struct slot *s)
+/* Used or below one that was. The slots are looked at from the last to the first. */
+static bool slot_used(struct pool *p, uint32_t n, bool blank)
 {
-	s->generation = UINT32_MAX;
+	if (!p->high && !blank)
+		p->high = n;
+	return p->high != 0;
+}
+
+static void slot_reset(struct slot *s, bool blank)
+{
+	s->generation = blank ? GENERATION_UNKNOWN : UINT32_MAX;
 	s->state = SLOT_FREE;
 }
 
-/* From the last to the first: the first is to be used next. */
 static void pool_add(struct pool *p, uint32_t n, struct slot *s)
 {
 	s->link = 0;
@@ -55,14 +69,13 @@ static bool instance_proven(const struct ledger *l, uint32_t n)
 static void instance_salvage(struct ledger *l, uint32_t n, struct ledger_loss *loss)
 {
 	struct instance_slot *s = &l->instances[n];
+	bool blank = slot_blank(&s->slot, l->instance_checks[n]);
 
-	if (!l->instance_pool.high && slot_blank(&s->slot, l->instance_checks[n]))
+	if (!slot_used(&l->instance_pool, n, blank))
 		return;
-	if (!l->instance_pool.high)
-		l->instance_pool.high = n;
 	if (!instance_proven(l, n)) {
-		loss->instances++;
-		slot_wear_out(&s->slot);
+		loss->instances += !blank;
+		slot_reset(&s->slot, blank);
 		seal_instance(l, n);
 	}
 	pool_add(&l->instance_pool, n, &s->slot);
@@ -134,14 +147,13 @@ static void lease_index(struct ledger *l, uint32_t n, struct ledger_loss *loss)
 static void lease_salvage(struct ledger *l, uint32_t n, struct ledger_loss *loss)
 {
 	struct lease_slot *s = &l->leases[n];
+	bool blank = slot_blank(&s->slot, l->lease_checks[n]);
 
-	if (!l->lease_pool.high && slot_blank(&s->slot, l->lease_checks[n]))
+	if (!slot_used(&l->lease_pool, n, blank))
 		return;
-	if (!l->lease_pool.high)
-		l->lease_pool.high = n;
 	if (!lease_proven(l, n)) {
-		loss->leases++;
-		slot_wear_out(&s->slot);
+		loss->leases += !blank;
+		slot_reset(&s->slot, blank);
 		seal_lease(l, n);
 	} else if (lease_kept(l, n)) {
 		lease_index(l, n, loss);
@@ -199,10 +211,8 @@ static void flow_salvage(struct ledger *l, uint32_t n)
 {
 	struct flow_slot *f = &l->flows[n];
 
-	if (!l->flow_pool.high && slot_blank(&f->slot, f->check))
+	if (!slot_used(&l->flow_pool, n, slot_blank(&f->slot, f->check)))
 		return;
-	if (!l->flow_pool.high)
-		l->flow_pool.high = n;
 	if (flow_kept(l, n))
 		l->flow_of[lease_find(l, f->lease)] = (uint16_t)n;
 	else
