@@ -222,6 +222,8 @@ void nic_is_open(struct core *core, struct nic *nic, const struct pp_result *m)
 	nic->form = m->value & 0xff;
 	nic->mode = m->value >> 8 & 0xff;
 	nic_look(core, nic);
+	if (!nic->users)
+		unused_from_now(core, nic);
 }
 
 /*

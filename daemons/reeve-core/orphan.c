@@ -51,21 +51,10 @@ static void on_end(struct watch *w, uint32_t events)
 	drop(o);
 }
 
-static struct orphan *find(struct core *core, ledger_id instance)
+void orphans_forget(struct core *core)
 {
-	struct orphan *o = core->orphans;
-
-	while (o && o->instance != instance)
-		o = o->next;
-	return o;
-}
-
-void orphan_forget(struct core *core, ledger_id instance)
-{
-	struct orphan *o = find(core, instance);
-
-	if (o)
-		drop(o);
+	while (core->orphans)
+		drop(core->orphans);
 }
 
 /* -ESRCH: the process has ended, or can't be told from another one. */

@@ -13,7 +13,7 @@ struct core;
 
 /* When all clients that were kept have come: what of the others is to stay, and what ends. */
 void orphans_find(struct core *core);
-/* One of them was ended by others. */
-void orphan_forget(struct core *core, ledger_id instance);
+/* They are not watched any more. */
+void orphans_forget(struct core *core);
 
 #endif

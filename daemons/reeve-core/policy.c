@@ -222,8 +222,9 @@ int policy_apply(struct core *core, const struct conf *c, uint32_t serial, struc
 	policy_work_out_rights(core);
 	conns_match_tenants(core);
 	if (first)
-		record_event(core, EVENT_START, core->slots[TENANT_SYSTEM], "reeve %s, pid %u",
-			     REEVE_VERSION, core->hello.pid);
+		record_event(core, EVENT_START, core->slots[TENANT_SYSTEM], "reeve %s, pid %u%s",
+			     REEVE_VERSION, core->hello.pid,
+			     core->journal.taken_over ? ": a new core has taken over" : "");
 	else
 		record_event(core, EVENT_RELOAD, core->slots[TENANT_SYSTEM], "%u tenants",
 			     c->ntenants);

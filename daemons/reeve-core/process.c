@@ -55,6 +55,12 @@ static void idle_drop_oldest(struct core *core)
 	process_drop(core, p);
 }
 
+void processes_forget_idle(struct core *core)
+{
+	while (core->idle)
+		idle_drop_oldest(core);
+}
+
 /* Kept for a while: programs connect, ask, close, and connect again. */
 static void idle_add(struct core *core, struct process *p)
 {

@@ -46,5 +46,7 @@ int process_join(struct conn *c, int pidfd);
 /* The same for a client of an earlier core. -ESRCH: the process has ended. */
 int process_rejoin(struct conn *c);
 void process_leave(struct conn *c);
+/* Those that have no connection are not kept any longer. */
+void processes_forget_idle(struct core *core);
 
 #endif

@@ -26,16 +26,18 @@ static void make_host(struct host *h)
 	h->online = h->usable = h->present;
 }
 
-static void start_on(struct fake_reeved *f, void *journal, const struct conf *conf)
+static bool start_on(struct fake_reeved *f, void *journal, const struct conf *conf)
 {
 	struct core *core = &f->core;
-	struct conf *c = malloc(sizeof(*c));
+	struct conf *c;
 	int pair[2];
 
-	assert(c && fd_socketpair(pair) == 0);
 	log_setup(-1, LOG_TEXT, LOG_ERR);
 	f->journal = journal;
-	assert(journal_open(core, journal, PP_JOURNAL_BYTES, &(struct err){ 0 }) == 0);
+	if (journal_open(core, journal, PP_JOURNAL_BYTES, &(struct err){ 0 }) < 0)
+		return false;
+	c = malloc(sizeof(*c));
+	assert(c && fd_socketpair(pair) == 0);
 	assert(loop_new(&core->loop) == 0);
 	core->expiry_watch.fd = loop_timer();
 	core->sock = pair[0];
@@ -54,19 +56,21 @@ static void start_on(struct fake_reeved *f, void *journal, const struct conf *co
 	make_host(&core->host);
 	policy_work_out_rights(core);
 	free(c);
+	return true;
 }
 
 void fake_start(struct fake_reeved *f, const struct conf *conf)
 {
-	void *mem = mmap(NULL, PP_JOURNAL_BYTES, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *mem;
 
-	assert(mem != MAP_FAILED);
-	start_on(f, mem, conf);
+	f->journal_fd = memfd_create("journal", MFD_CLOEXEC);
+	assert(f->journal_fd >= 0 && ftruncate(f->journal_fd, PP_JOURNAL_BYTES) == 0);
+	mem = mmap(NULL, PP_JOURNAL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, f->journal_fd, 0);
+	assert(mem != MAP_FAILED && start_on(f, mem, conf));
 	f->core.synced = true;
 }
 
-void fake_take_over(struct fake_reeved *f, struct fake_reeved *before, enum pp_end end)
+bool fake_take_over_copy(struct fake_reeved *f, struct fake_reeved *before, void *journal)
 {
 	f->hardware = before->hardware;
 	f->open = f->open_old = before->open;
@@ -75,9 +79,16 @@ void fake_take_over(struct fake_reeved *f, struct fake_reeved *before, enum pp_e
 	memcpy(f->held, before->held, sizeof(f->held));
 	for (uint32_t i = 0; i < f->nheld; i++)
 		f->held[i].old = true;
-	f->core.hello.last_end = end;
-	start_on(f, before->journal, &before->core.conf);
+	if (!start_on(f, journal, &before->core.conf))
+		return false;
 	ledger_undo_reserved(f->core.ledger);
+	return true;
+}
+
+void fake_take_over(struct fake_reeved *f, struct fake_reeved *before, enum pp_end end)
+{
+	f->core.hello.last_end = end;
+	assert(fake_take_over_copy(f, before, before->journal));
 }
 
 struct conn *fake_resume(struct fake_reeved *f, struct fake_reeved *before, uint32_t slot)
@@ -97,6 +108,29 @@ void fake_resync(struct fake_reeved *f)
 	resync_start(&f->core);
 	fake_answer(f);
 	assert(f->ready && f->core.synced);
+}
+
+void fake_end(struct fake_reeved *f)
+{
+	struct core *core = &f->core;
+
+	conns_close_all(core, "the end");
+	fake_answer(f);
+	conns_bury(core);
+	orphans_forget(core);
+	processes_forget_idle(core);
+	while (core->nics) {
+		struct nic *nic = core->nics;
+
+		core->nics = nic->next;
+		free(nic);
+	}
+	pp_queue_clear(&core->queue);
+	close(core->expiry_watch.fd);
+	close(f->sock);
+	close(core->sock);
+	close(f->null_fd);
+	loop_free(core->loop);
 }
 
 void fake_add_nic(struct fake_reeved *f, uint32_t ifindex, const char *name)
@@ -251,6 +285,33 @@ static uint32_t apply(struct fake_reeved *f, const union pp_msg *m)
 	}
 }
 
+static bool is_there(struct fake_reeved *f, uint32_t owner)
+{
+	struct res res = res_xdp(FAKE_IF, owner);
+	const struct fake_held *h = find(f, owner, &res);
+
+	return f->open && !f->open_old && h && !h->old;
+}
+
+/* What a request stands on has to be there, and to be this core's. */
+static int refuse(struct fake_reeved *f, const union pp_msg *m)
+{
+	switch (m->head.type) {
+	case PP_NIC_OWNER:
+		return !m->nic_owner.on || (f->open && !f->open_old) ? 0 : ENODEV;
+	case PP_NIC_QUEUE:
+		return !m->nic_queue.on || is_there(f, m->nic_queue.owner) ? 0 : ENOENT;
+	case PP_NIC_PORT:
+		return !m->nic_port.on || is_there(f, m->nic_port.owner) ? 0 : ENOENT;
+	case PP_NIC_PORTS:
+		return is_there(f, m->nic_ports.owner) ? 0 : ENOENT;
+	case PP_NIC_FLOW:
+		return !m->nic_flow.on || is_there(f, m->nic_flow.owner) ? 0 : ENOENT;
+	default:
+		return 0;
+	}
+}
+
 static void answer_fds(struct fake_reeved *f, const struct pp_head *to, int error, unsigned nfds)
 {
 	union pp_msg m = { .nic_fds = { .head = { PP_NIC_FDS, to->serial }, .error = error } };
@@ -285,6 +346,8 @@ bool fake_answer_one(struct fake_reeved *f)
 		return false;
 	if (m.head.serial && ++f->requests == f->fail_at)
 		error = f->error;
+	else
+		error = refuse(f, &m);
 	if (!error)
 		value = apply(f, &m);
 	if (!m.head.serial)

@@ -27,6 +27,7 @@ struct fake_reeved {
 	bool open;	 /* the interface ... */
 	bool open_old;	 /* ... by an earlier core, and not named again yet */
 	bool ready;	 /* the core said so */
+	int journal_fd;
 	void *journal;
 	bool hardware; /* it takes flow rules */
 	uint32_t form;
@@ -46,10 +47,16 @@ void fake_start(struct fake_reeved *f, const struct conf *conf);
  * clients are still to be handed to it, and an interface to appear.
  */
 void fake_take_over(struct fake_reeved *f, struct fake_reeved *before, enum pp_end end);
+/* Over a copy of its journal, which may be damaged. false: it can't be used, and `f` is not there.
+ */
+bool fake_take_over_copy(struct fake_reeved *f, struct fake_reeved *before, void *journal);
 /* A client of the core before, by its slot. */
 struct conn *fake_resume(struct fake_reeved *f, struct fake_reeved *before, uint32_t slot);
 /* All have come: the cores agree with the kernel, and clients are served. */
 void fake_resync(struct fake_reeved *f);
+
+/* All that a core has in memory, its clients too. */
+void fake_end(struct fake_reeved *f);
 
 /* An interface of FAKE_QUEUES queues appears. */
 void fake_add_nic(struct fake_reeved *f, uint32_t ifindex, const char *name);
