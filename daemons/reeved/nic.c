@@ -3,7 +3,8 @@
  * An interface's life: reeve-bpf attaches, owners come and go, reeve-bpf
  * detaches. Requests to one interface are done in order: while it is being
  * closed, one request to open it waits for that. An end that comes while it is
- * being opened is made when it is open.
+ * being opened is made when it is open. A core that takes over an interface while
+ * it is being opened waits like that too: for the outcome, or for a try of its own.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -124,6 +125,7 @@ static void detach(struct reeved *d, struct iface *f, bool same)
 				    .channels = same ? f->record->channels_were : 0 };
 
 	f->state = IFACE_CLOSING;
+	f->unclaimed = false;
 	loader_start(d, &f->run, &q, NULL, on_detached);
 }
 
@@ -148,6 +150,7 @@ static void begin_close(struct reeved *d, struct iface *f)
 
 void iface_close(struct reeved *d, struct iface *f)
 {
+	f->unclaimed = false;
 	if (f->state == IFACE_OPENING)
 		f->close_wanted = true;
 	cancel_again(d, f);
@@ -173,6 +176,7 @@ void nics_close_all(struct reeved *d)
 		f->serial = 0;
 		f->again.head.type = 0;
 		f->close_wanted = true;
+		f->unclaimed = false;
 		owners_unask(f);
 	}
 	xsks_unask(&d->nics);
@@ -203,6 +207,9 @@ static void attached(struct reeved *d, struct iface *f)
 		begin_close(d, f);
 		return;
 	}
+	if (f->again.head.type)
+		f->serial = f->again.head.serial;
+	f->again.head.type = 0;
 	answer_open(d, f->serial, 0, f->form | f->mode << 8, "");
 }
 
@@ -236,8 +243,6 @@ static int check_open(struct reeved *d, const struct pp_nic_open *m, struct err 
 	char name[NIC_NAME_MAX];
 	int r;
 
-	if (d->nics.count >= IFACES_MAX)
-		return fail(e, ENOSPC, "%d interfaces are open, no more fit", IFACES_MAX);
 	r = iface_name(m->ifindex, name, e);
 	if (r == 0)
 		r = iface_check(name, e);
@@ -272,9 +277,12 @@ static int begin_open(struct reeved *d, const struct pp_nic_open *m, struct err 
 				    .form = m->form,
 				    .mode = conf->mode,
 				    .channels = conf->channels };
-	struct iface *f = iface_new(d, m->ifindex);
+	struct iface *f;
 	int r;
 
+	if (d->nics.count >= IFACES_MAX)
+		return fail(e, ENOSPC, "%d interfaces are open, no more fit", IFACES_MAX);
+	f = iface_new(d, m->ifindex);
 	if (!f)
 		return fail(e, ENOMEM, "out of memory");
 	r = write_down(d, f, m->name, conf->channels, e);
@@ -298,13 +306,30 @@ static int open_again(struct iface *f, const struct pp_nic_open *m, struct err *
 	return 0;
 }
 
+/* In the form that it has. */
+static int claim(struct reeved *d, struct iface *f, const struct pp_nic_open *m, struct err *e)
+{
+	int r = check_open(d, m, e);
+
+	if (r < 0)
+		return r;
+	f->unclaimed = false;
+	if (f->state == IFACE_OPENING)
+		f->again = *m;
+	else
+		answer_open(d, m->head.serial, 0, f->form | f->mode << 8 | PP_NIC_WAS_THERE, "");
+	return 0;
+}
+
 void iface_open(struct reeved *d, const struct pp_nic_open *m)
 {
 	struct iface *f = iface_find(&d->nics, m->ifindex);
 	struct err e = { 0 };
 	int r;
 
-	if (f) {
+	if (f && f->unclaimed) {
+		r = claim(d, f, m, &e);
+	} else if (f) {
 		r = open_again(f, m, &e);
 	} else {
 		r = check_open(d, m, &e);
@@ -345,12 +370,4 @@ int nics_open(struct reeved *d, struct err *e)
 		if (d->nics.table->nics[i].ifindex)
 			undo_left(d, &d->nics.table->nics[i]);
 	return 0;
-}
-void nics_unclaim(struct reeved *d)
-{
-	nics_close_all(d);
-}
-void nics_sweep(struct reeved *d)
-{
-	(void)d;
 }

@@ -10,12 +10,16 @@
  *   nic_port.c   their ports, and what these counted
  *   nic_xsk.c    their sockets
  *   nic_flow.c   flow rules, of XDP and of the NIC
+ *   nic_claim.c  what a core leaves to the next one
  *   nic_record.c what is to be put back even when we are killed
  *   nic_kernel.c what the kernel says of an interface
  *   nic_ops.c    the core's requests
  *
  * Everything that changes the kernel comes with what undoes it, and is undone
  * when a later step fails. An interface that is gone counts as put back.
+ *
+ * What is here outlives the core that asked for it: it is unclaimed then, until
+ * the next core names it or nics_sweep() drops it.
  *
  * Every tenant's requests pass through this process, so nothing here waits: what
  * the kernel takes longer for than a write to a plain map, reeve-bpf does.
@@ -115,12 +119,15 @@ struct iface {
 	int maps[LOADER_FDS_MAX]; /* -1: none */
 	uint32_t serial;	  /* of the PP_NIC_OPEN to be answered; 0: nobody waits */
 	bool close_wanted;	  /* as soon as it is open */
-	struct pp_nic_open again; /* to be opened when it is closed; type 0: not */
+	bool unclaimed;
+	/* To be answered when it is open, or opened when it is closed; type 0: neither. */
+	struct pp_nic_open again;
 	struct loader_run run;
 	struct nic_record *record;
 	uint32_t channels_owed; /* to an earlier life whose end failed; 0: nothing */
 	struct owner *owners;
 	struct owner *queues[NIC_QUEUES_MAX]; /* whose they are; NULL: the kernel's */
+	bool queues_unclaimed[NIC_QUEUES_MAX];
 	/* Single form. */
 	uint64_t slots[LOADER_SLOTS / 64 + 1]; /* a bit for each that is in use */
 	uint32_t nflows;		       /* of XDP */
@@ -136,6 +143,7 @@ struct nics {
 	uint32_t count, owners, nsockets;
 	struct socket_run *sockets; /* that are being made */
 	struct nic_table *table;
+	bool rules_unclaimed[IFACE_RULES_MAX]; /* by their place in the table */
 	struct ethtool_port *ethtool; /* NULL: there is none, nor are there rules of NICs */
 	uint64_t netns;
 	struct loaders lanes[LANE_MAX];
@@ -144,9 +152,7 @@ struct nics {
 /* Also begins to undo what a predecessor left. */
 int nics_open(struct reeved *d, struct err *e);
 bool nics_idle(const struct nics *n); /* nothing is open, and nothing is being closed */
-void nics_unclaim(struct reeved *d);
-void nics_sweep(struct reeved *d);
-/* The core is gone: nobody waits for answers any more. */
+/* At our own end: all is put back, and nobody waits for answers any more. */
 void nics_close_all(struct reeved *d);
 
 /* In the log, now and then. */
@@ -156,6 +162,17 @@ struct iface *iface_find(const struct nics *n, uint32_t ifindex);
 /* Answers by itself, now or later. */
 void iface_open(struct reeved *d, const struct pp_nic_open *m);
 void iface_close(struct reeved *d, struct iface *f);
+
+/* --- nic_claim.c --------------------------------------------------------------- */
+
+/*
+ * The core is gone: nobody waits for answers any more, and all there is is
+ * unclaimed. For the kernel nothing changes, but that sockets which are being made
+ * are for nobody. What is being opened, made or closed goes on being so.
+ */
+void nics_unclaim(struct reeved *d);
+/* The next core has named all that it holds: what is unclaimed still is dropped. */
+void nics_sweep(struct reeved *d);
 
 /* --- nic_record.c -------------------------------------------------------------- */
 
@@ -179,6 +196,7 @@ uint32_t iface_channels(struct ethtool_port *port, const char *name);
 /* --- nic_owner.c --------------------------------------------------------------- */
 
 struct soft_flow;
+struct port_set;
 
 enum owner_state {
 	OWNER_MAKING, /* its maps are on their way */
@@ -190,10 +208,11 @@ struct owner {
 	struct owner *next;
 	struct iface *iface; /* NULL: closed before its maps came */
 	enum owner_state state;
+	bool unclaimed;
 	uint32_t number;
 	/* By name: a new config may give its number to another one. */
 	char tenant[TENANT_NAME_MAX];
-	uint8_t *ports; /* a bit for each that is on; NULL: none was yet */
+	struct port_set *ports; /* NULL: none was yet */
 	/* Single form. */
 	uint32_t slot;
 	int xskmap, table;
@@ -212,6 +231,10 @@ void owner_end(struct reeved *d, struct owner *o);
 void owners_end(struct reeved *d, struct iface *f);
 /* Who asked for them is gone. */
 void owners_unask(struct iface *f);
+/* Who asked for them, and for all that they have, is gone. */
+void owners_unclaim(struct iface *f);
+/* Those that are unclaimed, and what is so of the others. */
+void owners_sweep(struct reeved *d, struct iface *f);
 int owner_take_queue(struct iface *f, struct owner *o, uint32_t queue, struct err *e);
 void owner_drop_queue(struct nics *n, struct iface *f, uint32_t queue);
 /* The map where the owner's sockets are. */
@@ -228,6 +251,8 @@ void owner_count(const struct iface *f, const struct owner *o, const struct pp_n
 		 struct pp_nic_counts *ret);
 /* At the owner's end. */
 void ports_end(struct iface *f, struct owner *o);
+void ports_unclaim(struct owner *o);
+void ports_sweep(struct iface *f, struct owner *o);
 
 /* --- nic_xsk.c ----------------------------------------------------------------- */
 
@@ -244,6 +269,8 @@ int flow_remove(struct nics *n, struct iface *f, struct owner *o, const struct p
 		struct err *e);
 /* The soft ones. */
 void flows_end(struct iface *f, struct owner *o);
+void flows_unclaim(struct owner *o);
+void flows_sweep(struct iface *f, struct owner *o);
 /* The NIC's rules that lead to a queue which is not the owner's any more. */
 void rules_leave_queue(struct nics *n, const struct iface *f, uint32_t queue);
 bool flows_on_port(const struct owner *o, uint16_t port);
@@ -252,6 +279,8 @@ bool flows_on_port(const struct owner *o, uint16_t port);
  * was. `name` NULL: it is gone, what was there is forgotten.
  */
 void rules_end(struct nics *n, struct nic_record *rec, const char *name);
+void rules_unclaim(struct nics *n);
+void rules_sweep(struct nics *n);
 
 /* --- nic_ops.c ----------------------------------------------------------------- */
 

@@ -18,7 +18,9 @@
 struct soft_flow {
 	struct soft_flow *next;
 	uint32_t number;
+	uint32_t place;
 	struct reeve_flow_key key;
+	bool unclaimed;
 };
 
 bool flows_on_port(const struct owner *o, uint16_t port)
@@ -69,6 +71,28 @@ static struct soft_flow **find_soft(struct owner *o, uint32_t number)
 	while (*at && (*at)->number != number)
 		at = &(*at)->next;
 	return at;
+}
+
+/* Under its number or any other one: that is the next core's to say. */
+static struct soft_flow *find_unclaimed(const struct owner *o, const struct reeve_flow_key *key,
+					uint32_t place)
+{
+	struct soft_flow *s = o->flows;
+
+	while (s && !(s->unclaimed && s->place == place && !memcmp(&s->key, key, sizeof(*key))))
+		s = s->next;
+	return s;
+}
+
+static int claim_soft(struct owner *o, struct soft_flow *s, uint32_t number, struct err *e)
+{
+	const struct soft_flow *same = *find_soft(o, number);
+
+	if (same && same != s)
+		return fail(e, EEXIST, "the owner has another flow of this number");
+	s->number = number;
+	s->unclaimed = false;
+	return 0;
 }
 
 static int check_new(const struct iface *f, struct owner *o, const struct reeve_flow_key *key,
@@ -124,9 +148,9 @@ static void drop_soft(struct iface *f, struct owner *o, struct soft_flow **at)
 }
 
 /* The key first: a port that has flows gives its owner nothing else. */
-static int set_soft(struct iface *f, struct owner *o, struct soft_flow *s, uint32_t place)
+static int set_soft(struct iface *f, struct owner *o, struct soft_flow *s)
 {
-	int r = bpfmap_set(f->maps[LOADER_FD_FLOWS], &s->key, &place);
+	int r = bpfmap_set(f->maps[LOADER_FD_FLOWS], &s->key, &s->place);
 
 	if (r < 0)
 		return r;
@@ -136,17 +160,11 @@ static int set_soft(struct iface *f, struct owner *o, struct soft_flow *s, uint3
 	return owner_has_port(o, s->key.dst_port) ? owner_write_port(o, s->key.dst_port, false) : 0;
 }
 
-static int add_soft(struct iface *f, struct owner *o, const struct pp_nic_flow *m, struct err *e)
+static int make_soft(struct iface *f, struct owner *o, const struct soft_flow *want, struct err *e)
 {
-	struct reeve_flow_key key = key_of(o, &m->flow);
 	struct soft_flow *s;
-	int r;
+	int r = check_new(f, o, &want->key, want->number, e);
 
-	if (f->form != NIC_FORM_SINGLE)
-		return fail(e, EOPNOTSUPP, "software flows need the single form");
-	r = check_soft(&m->flow, e);
-	if (r == 0)
-		r = check_new(f, o, &key, m->location, e);
 	if (r == 0)
 		r = check_share(f, o, e);
 	if (r < 0)
@@ -154,8 +172,8 @@ static int add_soft(struct iface *f, struct owner *o, const struct pp_nic_flow *
 	s = malloc(sizeof(*s));
 	if (!s)
 		return fail(e, ENOMEM, "out of memory");
-	*s = (struct soft_flow){ .number = m->location, .key = key };
-	r = set_soft(f, o, s, m->flow.queue);
+	*s = *want;
+	r = set_soft(f, o, s);
 	if (r == 0)
 		return 0;
 	if (o->flows == s)
@@ -163,6 +181,22 @@ static int add_soft(struct iface *f, struct owner *o, const struct pp_nic_flow *
 	else
 		free(s);
 	return fail(e, -r, "can't set the flow: %s", strerror(-r));
+}
+
+static int add_soft(struct iface *f, struct owner *o, const struct pp_nic_flow *m, struct err *e)
+{
+	const struct soft_flow want = { .number = m->location,
+					.place = m->flow.queue,
+					.key = key_of(o, &m->flow) };
+	struct soft_flow *left = find_unclaimed(o, &want.key, want.place);
+	int r;
+
+	if (f->form != NIC_FORM_SINGLE)
+		return fail(e, EOPNOTSUPP, "software flows need the single form");
+	r = check_soft(&m->flow, e);
+	if (r < 0)
+		return r;
+	return left ? claim_soft(o, left, m->location, e) : make_soft(f, o, &want, e);
 }
 
 /* --- of the NIC ---------------------------------------------------------------- */
@@ -181,16 +215,42 @@ static int switch_on(struct nics *n, struct iface *f, const char *name, struct e
 	return r < 0 ? fail(e, -r, "%s takes no flow rules: %s", name, strerror(-r)) : 0;
 }
 
-static int add_rule(struct nics *n, struct iface *f, const struct owner *o, const struct flow *flow,
-		    uint32_t *ret, struct err *e)
+static bool *rule_unclaimed(struct nics *n, const struct rule_record *rule)
+{
+	return &n->rules_unclaimed[rule - n->table->rules];
+}
+
+static struct rule_record *find_rule(struct nics *n, const struct iface *f, const struct owner *o,
+				     uint32_t location)
+{
+	for (int i = 0; i < IFACE_RULES_MAX; i++) {
+		struct rule_record *r = &n->table->rules[i];
+
+		if (r->ifindex == f->ifindex && r->owner == o->number && r->location == location)
+			return r;
+	}
+	return NULL;
+}
+
+static bool claim_rule(struct nics *n, const struct iface *f, const struct owner *o,
+		       const struct pp_nic_flow *m)
+{
+	struct rule_record *rule = find_rule(n, f, o, m->location);
+
+	if (!rule || rule->queue != m->flow.queue || !*rule_unclaimed(n, rule))
+		return false;
+	*rule_unclaimed(n, rule) = false;
+	return true;
+}
+
+static int make_rule(struct nics *n, struct iface *f, const struct owner *o,
+		     const struct flow *flow, uint32_t *ret, struct err *e)
 {
 	struct rule_record *rule = rule_free(n);
 	char name[NIC_NAME_MAX];
 	uint32_t location;
 	int r;
 
-	if (f->queues[flow->queue] != o)
-		return fail(e, EPERM, "queue %u is not this owner's", flow->queue);
 	if (!n->ethtool)
 		return fail(e, EOPNOTSUPP, "flow rules can't be set from here");
 	if (!rule)
@@ -210,6 +270,23 @@ static int add_rule(struct nics *n, struct iface *f, const struct owner *o, cons
 	return 0;
 }
 
+static int add_rule(struct nics *n, struct iface *f, const struct owner *o,
+		    const struct pp_nic_flow *m, uint32_t *ret, struct err *e)
+{
+	if (f->queues[m->flow.queue] != o)
+		return fail(e, EPERM, "queue %u is not this owner's", m->flow.queue);
+	if (!claim_rule(n, f, o, m))
+		return make_rule(n, f, o, &m->flow, ret, e);
+	*ret = m->location;
+	return 0;
+}
+
+static void forget_rule(struct nics *n, struct rule_record *rule)
+{
+	*rule_unclaimed(n, rule) = false;
+	rule->ifindex = 0;
+}
+
 /* An interface that is gone took its rules along. */
 static void drop_rule(struct nics *n, struct rule_record *rule)
 {
@@ -221,19 +298,7 @@ static void drop_rule(struct nics *n, struct rule_record *rule)
 		r = ntuple_delete(n->ethtool, name, rule->location, &e);
 	if (r < 0 && r != -ENOENT && r != -ENODEV)
 		nics_complain("a flow rule could not be taken back", name, e.text);
-	rule->ifindex = 0;
-}
-
-static struct rule_record *find_rule(struct nics *n, const struct iface *f, const struct owner *o,
-				     uint32_t location)
-{
-	for (int i = 0; i < IFACE_RULES_MAX; i++) {
-		struct rule_record *r = &n->table->rules[i];
-
-		if (r->ifindex == f->ifindex && r->owner == o->number && r->location == location)
-			return r;
-	}
-	return NULL;
+	forget_rule(n, rule);
 }
 
 void rules_leave_queue(struct nics *n, const struct iface *f, uint32_t queue)
@@ -254,11 +319,24 @@ void rules_end(struct nics *n, struct nic_record *rec, const char *name)
 		if (r->ifindex == rec->ifindex && name)
 			drop_rule(n, r);
 		else if (r->ifindex == rec->ifindex)
-			r->ifindex = 0;
+			forget_rule(n, r);
 	}
 	if (rec->ntuple_changed && name && n->ethtool)
 		ntuple_disable(n->ethtool, name);
 	rec->ntuple_changed = 0;
+}
+
+void rules_unclaim(struct nics *n)
+{
+	for (int i = 0; i < IFACE_RULES_MAX; i++)
+		n->rules_unclaimed[i] = n->table->rules[i].ifindex != 0;
+}
+
+void rules_sweep(struct nics *n)
+{
+	for (int i = 0; i < IFACE_RULES_MAX; i++)
+		if (n->rules_unclaimed[i])
+			drop_rule(n, &n->table->rules[i]);
 }
 
 /* --- both ---------------------------------------------------------------------- */
@@ -269,7 +347,7 @@ int flow_add(struct nics *n, struct iface *f, struct owner *o, const struct pp_n
 	int r;
 
 	if (!m->soft)
-		return add_rule(n, f, o, &m->flow, ret, e);
+		return add_rule(n, f, o, m, ret, e);
 	r = add_soft(f, o, m, e);
 	if (r == 0)
 		*ret = m->location;
@@ -296,4 +374,21 @@ void flows_end(struct iface *f, struct owner *o)
 {
 	while (o->flows)
 		forget_soft(f, o, &o->flows);
+}
+
+void flows_unclaim(struct owner *o)
+{
+	for (struct soft_flow *s = o->flows; s; s = s->next)
+		s->unclaimed = true;
+}
+
+void flows_sweep(struct iface *f, struct owner *o)
+{
+	struct soft_flow **at = &o->flows;
+
+	while (*at)
+		if ((*at)->unclaimed)
+			drop_soft(f, o, at);
+		else
+			at = &(*at)->next;
 }

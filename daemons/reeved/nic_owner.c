@@ -129,7 +129,7 @@ static void owner_free(struct nics *n, struct owner *o)
 	free(o);
 }
 
-/* Each owner is answered once. */
+/* For each request to make one, once. */
 static void answer(struct reeved *d, struct owner *o, int error, const char *why)
 {
 	struct err e = { 0 };
@@ -169,11 +169,26 @@ static void make_maps(struct reeved *d, struct iface *f, struct owner *o)
 	loader_start(d, &o->run, &q, &f->maps[LOADER_FD_TABLES], on_made);
 }
 
+static int claim(struct reeved *d, struct owner *o, const struct pp_nic_owner *m, struct err *e)
+{
+	if (strcmp(o->tenant, tenant_of(d, m)) != 0)
+		return fail(e, EEXIST, "owner %" PRIu32 " on the interface is another tenant's",
+			    m->owner);
+	o->unclaimed = false;
+	o->serial = m->head.serial;
+	if (o->state == OWNER_HERE)
+		answer(d, o, 0, "");
+	return 0;
+}
+
 int owner_begin(struct reeved *d, struct iface *f, const struct pp_nic_owner *m, struct err *e)
 {
-	int r = check_room(d, f, m, e);
-	struct owner *o;
+	struct owner *o = owner_find(f, m->owner);
+	int r;
 
+	if (o && o->unclaimed)
+		return claim(d, o, m, e);
+	r = check_room(d, f, m, e);
 	if (r < 0)
 		return r;
 	o = owner_new(d, f, m);
@@ -221,6 +236,50 @@ void owners_unask(struct iface *f)
 		o->serial = 0;
 }
 
+static void unclaim(struct owner *o)
+{
+	o->unclaimed = true;
+	o->serial = 0;
+	ports_unclaim(o);
+	flows_unclaim(o);
+}
+
+void owners_unclaim(struct iface *f)
+{
+	for (struct owner *o = f->owners; o; o = o->next)
+		unclaim(o);
+	for (int queue = 0; queue < NIC_QUEUES_MAX; queue++)
+		f->queues_unclaimed[queue] = f->queues[queue] != NULL;
+}
+
+static void sweep_queues(struct nics *n, struct iface *f)
+{
+	for (uint32_t queue = 0; queue < NIC_QUEUES_MAX; queue++)
+		if (f->queues_unclaimed[queue])
+			owner_drop_queue(n, f, queue);
+}
+
+static void sweep(struct reeved *d, struct iface *f, struct owner *o)
+{
+	if (o->unclaimed) {
+		owner_end(d, o);
+		return;
+	}
+	flows_sweep(f, o);
+	ports_sweep(f, o);
+}
+
+void owners_sweep(struct reeved *d, struct iface *f)
+{
+	struct owner *next;
+
+	sweep_queues(&d->nics, f);
+	for (struct owner *o = f->owners; o; o = next) {
+		next = o->next;
+		sweep(d, f, o);
+	}
+}
+
 /* --- queues -------------------------------------------------------------------- */
 
 static int name_owner(const struct iface *f, uint32_t queue, uint32_t slot)
@@ -232,6 +291,10 @@ int owner_take_queue(struct iface *f, struct owner *o, uint32_t queue, struct er
 {
 	int r;
 
+	if (f->queues[queue] == o && f->queues_unclaimed[queue]) {
+		f->queues_unclaimed[queue] = false;
+		return 0;
+	}
 	if (f->queues[queue])
 		return fail(e, EBUSY, "queue %" PRIu32 " has an owner", queue);
 	r = name_owner(f, queue, o->slot);
@@ -249,4 +312,5 @@ void owner_drop_queue(struct nics *n, struct iface *f, uint32_t queue)
 	name_owner(f, queue, 0);
 	bpfmap_del(owner_xskmap(f, f->queues[queue]), &queue);
 	f->queues[queue] = NULL;
+	f->queues_unclaimed[queue] = false;
 }

@@ -14,16 +14,33 @@
 
 enum { PORT_BYTES = NIC_PORTS / 8 };
 
+/* A bit for each port. */
+struct port_set {
+	uint8_t on[PORT_BYTES];
+	uint8_t unclaimed[PORT_BYTES]; /* of those that are on */
+};
+
+static bool has_bit(const uint8_t *bits, uint16_t port)
+{
+	return bits[port / 8] >> port % 8 & 1;
+}
+
+static void set_bit(uint8_t *bits, uint16_t port, bool on)
+{
+	uint8_t bit = (uint8_t)(1U << port % 8);
+
+	bits[port / 8] = (uint8_t)(on ? bits[port / 8] | bit : bits[port / 8] & ~bit);
+}
+
 bool owner_has_port(const struct owner *o, uint16_t port)
 {
-	return o->ports && o->ports[port / 8] >> port % 8 & 1;
+	return o->ports && has_bit(o->ports->on, port);
 }
 
 static void note_port(struct owner *o, uint16_t port, bool on)
 {
-	uint8_t bit = (uint8_t)(1U << port % 8);
-
-	o->ports[port / 8] = (uint8_t)(on ? o->ports[port / 8] | bit : o->ports[port / 8] & ~bit);
+	set_bit(o->ports->on, port, on);
+	set_bit(o->ports->unclaimed, port, false);
 }
 
 /* The element as it is to be now; what it counted stays, unless it is a new use. */
@@ -66,22 +83,25 @@ static void unshare_port(struct iface *f, uint16_t port)
 		bpfmap_del(f->maps[LOADER_FD_FILTER], &port);
 }
 
-static int need_ports(struct owner *o, struct err *e)
+static bool have_set(struct owner *o)
 {
 	if (!o->ports)
-		o->ports = calloc(1, PORT_BYTES);
-	return o->ports ? 0 : fail(e, ENOMEM, "out of memory");
+		o->ports = calloc(1, sizeof(*o->ports));
+	return o->ports;
 }
 
 int owner_add_port(struct iface *f, struct owner *o, uint16_t port, struct err *e)
 {
 	int r;
 
+	if (!have_set(o))
+		return fail(e, ENOMEM, "out of memory");
+	if (has_bit(o->ports->unclaimed, port)) {
+		set_bit(o->ports->unclaimed, port, false);
+		return 0;
+	}
 	if (owner_has_port(o, port))
 		return fail(e, EEXIST, "port %u is on already", port);
-	r = need_ports(o, e);
-	if (r < 0)
-		return r;
 	note_port(o, port, true);
 	r = f->form == NIC_FORM_SINGLE ? owner_write_port(o, port, true) : share_port(f, port);
 	if (r == 0)
@@ -129,5 +149,18 @@ void ports_end(struct iface *f, struct owner *o)
 		return;
 	for (uint32_t port = 1; port < NIC_PORTS; port++)
 		if (owner_has_port(o, (uint16_t)port))
+			owner_drop_port(f, o, (uint16_t)port);
+}
+
+void ports_unclaim(struct owner *o)
+{
+	if (o->ports)
+		memcpy(o->ports->unclaimed, o->ports->on, PORT_BYTES);
+}
+
+void ports_sweep(struct iface *f, struct owner *o)
+{
+	for (uint32_t port = 1; o->ports && port < NIC_PORTS; port++)
+		if (has_bit(o->ports->unclaimed, (uint16_t)port))
 			owner_drop_port(f, o, (uint16_t)port);
 }

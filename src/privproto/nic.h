@@ -5,7 +5,8 @@
  * owners: instances, by their number in the ledger, each of a tenant. Queues,
  * ports and flows belong to an owner, and go with it.
  *
- *   PP_NIC_OPEN    attach to it                         PP_RESULT: form | mode << 8
+ *   PP_NIC_OPEN    attach to it                         PP_RESULT: form | mode << 8,
+ *                                                       and PP_NIC_WAS_THERE
  *   PP_NIC_CLOSE   detach, put everything back          no answer
  *   PP_NIC_OWNER   a new owner, or one ends with all    PP_RESULT
  *                  it has there
@@ -23,6 +24,19 @@
  * an owner asks for between OWNER and its answer, but to end: then that answer is
  * -ECANCELED. While an XSK is under way everything else goes on, and its answer is
  * -ECANCELED when the queue is not the owner's any more.
+ *
+ * What a core leaves when it dies is unclaimed, and changes nothing of what the
+ * kernel does. The next core names all that it still holds by the same requests,
+ * with `on` where there is one: what is there and unclaimed is claimed and answered
+ * as if it had been made now; within the config's ceilings, by its owner, which is of
+ * the same tenant. What is not there is made; what is claimed already is refused as
+ * ever. Then PP_SYNCED: what is unclaimed still is dropped. In between:
+ *
+ *   PP_NIC_OPEN   whatever form is wanted, the answer has the one that is there; when
+ *                 it is just being opened, there is no answer before that is done
+ *   PP_NIC_OWNER  likewise while it is being made
+ *   PP_NIC_FLOW   a software flow is known by all but its number, which is the
+ *                 request's from now on; a rule of the NIC by owner, queue and location
  */
 #ifndef REEVE_PRIVPROTO_NIC_H
 #define REEVE_PRIVPROTO_NIC_H
@@ -37,6 +51,8 @@ struct pp_head {
 enum {
 	PP_OWNERS_MAX = 99999,	/* numbers of instances in the ledger stay below */
 	PP_NIC_USES_MAX = 4096, /* owners on all interfaces together */
+	/* Answer to PP_NIC_OPEN: it was open before, and so is all that was on it. */
+	PP_NIC_WAS_THERE = 1 << 16,
 	PP_COUNTS_MAX = 64,
 	/* Of a socket that root makes: frames, and entries of each ring; powers of two. */
 	PP_XSK_FRAMES_MAX = 16384,
@@ -91,8 +107,9 @@ struct pp_nic_flow {
 	struct pp_head head;
 	uint32_t ifindex, owner;
 	uint32_t on;
-	uint32_t soft;	   /* 1: in XDP, under the core's number */
-	uint32_t location; /* soft: the number; of the NIC: which rule ends, ignored when `on` */
+	uint32_t soft; /* 1: in XDP, under the core's number */
+	/* soft: the number; of the NIC: which rule ends, or is claimed. */
+	uint32_t location;
 	uint32_t pad;
 	struct flow flow;
 };

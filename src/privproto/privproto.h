@@ -149,8 +149,8 @@ struct pp_result {
 	int32_t error; /* 0 or a positive errno */
 	/*
 	 * PP_CPUSET: enum enforce now in force; PP_PLANE: it was open already;
-	 * PP_NIC_OPEN: form | mode << 8; PP_NIC_FLOW: location. Any number, as far
-	 * as pp_check() goes.
+	 * PP_NIC_OPEN: form | mode << 8 | PP_NIC_WAS_THERE; PP_NIC_FLOW: location.
+	 * Any number, as far as pp_check() goes.
 	 */
 	uint32_t value;
 	char why[128];

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -202,6 +203,34 @@ uint32_t iface_channels(struct ethtool_port *port, const char *name)
 	(void)port;
 	(void)name;
 	return host.channels;
+}
+
+static int by_map_and_key(const void *a, const void *b)
+{
+	return memcmp(a, b, offsetof(struct element, value));
+}
+
+/* An owner's maps go as a whole; a queue's owner 0 is what an array has from the start. */
+static bool is_nothing(const struct element *e)
+{
+	static const uint8_t zero[sizeof(e->value)];
+
+	if (!e->map || fcntl(e->map, F_GETFD) < 0)
+		return true;
+	return e->map == host.maps[LOADER_FD_OWNERS] && !memcmp(e->value, zero, sizeof(zero));
+}
+
+void host_look(struct kernel *ret)
+{
+	unsigned n = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	for (int i = 0; i < ELEMENTS_MAX; i++)
+		if (!is_nothing(&host.elements[i]))
+			ret->elements[n++] = host.elements[i];
+	qsort(ret->elements, n, sizeof(ret->elements[0]), by_map_and_key);
+	memcpy(ret->rules, host.rules, sizeof(ret->rules));
+	ret->fds = host_open_fds();
 }
 
 /* --- flow rules of the NIC ---------------------------------------------------------- */

@@ -58,6 +58,15 @@ struct host {
 
 extern struct host host;
 
+/* Elements of all maps, rules and descriptors: the whole of the kernel's side. */
+struct kernel {
+	struct element elements[ELEMENTS_MAX];
+	uint32_t rules[RULES_MOST];
+	unsigned fds;
+};
+
+void host_look(struct kernel *ret);
+
 /* An element, all of it zero where there is none. */
 void host_element(int map, const void *key, size_t key_size, void *value, size_t size);
 bool host_has(int map, uint32_t key);

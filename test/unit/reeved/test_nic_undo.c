@@ -1,46 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A step that fails leaves nothing half done, and who goes leaves nothing. */
-#include <fcntl.h>
-#include <stdlib.h>
-
 #include "nic_fixture.h"
 
 /* --- nothing is half done ----------------------------------------------------------------- */
-
-/* Elements of all maps, rules and descriptors: the whole of the kernel's side. */
-struct kernel {
-	struct element elements[ELEMENTS_MAX];
-	uint32_t rules[RULES_MOST];
-	unsigned fds;
-};
-
-static int by_map_and_key(const void *a, const void *b)
-{
-	return memcmp(a, b, offsetof(struct element, value));
-}
-
-/* An owner's maps go as a whole; a queue's owner 0 is what an array has from the start. */
-static bool is_nothing(const struct element *e)
-{
-	static const uint8_t zero[sizeof(e->value)];
-
-	if (!e->map || fcntl(e->map, F_GETFD) < 0)
-		return true;
-	return e->map == host.maps[LOADER_FD_OWNERS] && !memcmp(e->value, zero, sizeof(zero));
-}
-
-static void look(struct kernel *ret)
-{
-	unsigned n = 0;
-
-	memset(ret, 0, sizeof(*ret));
-	for (int i = 0; i < ELEMENTS_MAX; i++)
-		if (!is_nothing(&host.elements[i]))
-			ret->elements[n++] = host.elements[i];
-	qsort(ret->elements, n, sizeof(ret->elements[0]), by_map_and_key);
-	memcpy(ret->rules, host.rules, sizeof(ret->rules));
-	ret->fds = host_open_fds();
-}
 
 static int do_owner(void)
 {
@@ -79,7 +41,7 @@ static unsigned fail_each_call(int (*operation)(void))
 	unsigned failed = 0;
 	int error;
 
-	look(&before);
+	host_look(&before);
 	for (;;) {
 		host_fail((int)failed + 1, ENOMEM);
 		error = operation();
@@ -87,7 +49,7 @@ static unsigned fail_each_call(int (*operation)(void))
 			break;
 		failed++;
 		assert_int_equal(error, ENOMEM);
-		look(&after);
+		host_look(&after);
 		assert_memory_equal(&after, &before, sizeof(after));
 	}
 	assert_int_equal(error, 0);
@@ -131,7 +93,7 @@ static void leave_nothing(enum nic_form form, bool soft)
 	static struct kernel before, after;
 
 	open_ens1(form);
-	look(&before);
+	host_look(&before);
 	assert_int_equal(owner(1, MEDIA, true), 0);
 	assert_int_equal(queue(1, 1, true), 0);
 	assert_int_equal(queue(1, 255, true), 0);
@@ -141,7 +103,7 @@ static void leave_nothing(enum nic_form form, bool soft)
 	if (soft)
 		assert_int_equal(soft_flow(1, 1, 5000, true), 0);
 	assert_int_equal(owner(1, MEDIA, false), 0);
-	look(&after);
+	host_look(&after);
 	assert_memory_equal(&after, &before, sizeof(after));
 }
 
