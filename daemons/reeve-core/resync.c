@@ -116,18 +116,16 @@ static void ask_nics(struct core *core)
 
 /* --- owners ------------------------------------------------------------------------- */
 
-/* Of a tenant that the config has no more it is still the one that was there. */
 static void ask_owners(struct core *core)
 {
 	struct lease l = { 0 };
 
 	while (ledger_next_lease(core->ledger, l.id, &l) == 0) {
-		uint32_t conf = core->tenants[l.tenant].conf;
 		struct pp_nic_owner m = {
 			.head.type = PP_NIC_OWNER,
 			.ifindex = l.res.scope,
 			.owner = owner_of(l.instance),
-			.tenant = conf < TENANT_MAX ? conf : 0,
+			.tenant = core->tenants[l.tenant].conf,
 			.conf_serial = core->conf_serial,
 			.on = 1,
 		};

@@ -307,12 +307,16 @@ static int open_again(struct iface *f, const struct pp_nic_open *m, struct err *
 }
 
 /* In the form that it has. */
+/* What a newer config would not allow stays all the same, as leases do. */
 static int claim(struct reeved *d, struct iface *f, const struct pp_nic_open *m, struct err *e)
 {
-	int r = check_open(d, m, e);
+	char name[NIC_NAME_MAX];
+	int r = iface_name(m->ifindex, name, e);
 
 	if (r < 0)
 		return r;
+	if (strcmp(name, m->name) != 0)
+		return fail(e, ENODEV, "the interface is called %s now", name);
 	f->unclaimed = false;
 	if (f->state == IFACE_OPENING)
 		f->again = *m;

@@ -224,6 +224,9 @@ struct owner {
 
 /* Also one that is being made. */
 struct owner *owner_find(const struct iface *f, uint32_t number);
+/* Whether it is there, and unclaimed. */
+bool owner_is_left(const struct iface *f, uint32_t number);
+bool queue_is_left(const struct iface *f, const struct owner *o, uint32_t queue);
 /* 0: answers by itself, now or later. */
 int owner_begin(struct reeved *d, struct iface *f, const struct pp_nic_owner *m, struct err *e);
 void owner_end(struct reeved *d, struct owner *o);
@@ -262,6 +265,9 @@ void xsks_unask(struct nics *n);
 
 /* --- nic_flow.c ---------------------------------------------------------------- */
 
+/* Whether it is there, and unclaimed. */
+bool flow_is_left(struct nics *n, const struct iface *f, const struct owner *o,
+		  const struct pp_nic_flow *m);
 /* *ret: where it is. */
 int flow_add(struct nics *n, struct iface *f, struct owner *o, const struct pp_nic_flow *m,
 	     uint32_t *ret, struct err *e);

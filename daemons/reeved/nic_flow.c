@@ -232,12 +232,20 @@ static struct rule_record *find_rule(struct nics *n, const struct iface *f, cons
 	return NULL;
 }
 
-static bool claim_rule(struct nics *n, const struct iface *f, const struct owner *o,
-		       const struct pp_nic_flow *m)
+static struct rule_record *find_left_rule(struct nics *n, const struct iface *f,
+					  const struct owner *o, const struct pp_nic_flow *m)
 {
 	struct rule_record *rule = find_rule(n, f, o, m->location);
 
-	if (!rule || rule->queue != m->flow.queue || !*rule_unclaimed(n, rule))
+	return rule && rule->queue == m->flow.queue && *rule_unclaimed(n, rule) ? rule : NULL;
+}
+
+static bool claim_rule(struct nics *n, const struct iface *f, const struct owner *o,
+		       const struct pp_nic_flow *m)
+{
+	struct rule_record *rule = find_left_rule(n, f, o, m);
+
+	if (!rule)
 		return false;
 	*rule_unclaimed(n, rule) = false;
 	return true;
@@ -340,6 +348,15 @@ void rules_sweep(struct nics *n)
 }
 
 /* --- both ---------------------------------------------------------------------- */
+
+bool flow_is_left(struct nics *n, const struct iface *f, const struct owner *o,
+		  const struct pp_nic_flow *m)
+{
+	const struct reeve_flow_key key = key_of(o, &m->flow);
+
+	return m->soft ? find_unclaimed(o, &key, m->flow.queue) != NULL
+		       : find_left_rule(n, f, o, m) != NULL;
+}
 
 int flow_add(struct nics *n, struct iface *f, struct owner *o, const struct pp_nic_flow *m,
 	     uint32_t *ret, struct err *e)

@@ -57,7 +57,11 @@ void nic_answer(struct reeved *d, uint32_t serial, int error, uint32_t value, co
 		ops_answer(d, &(struct pp_head){ .serial = serial }, error, value, e);
 }
 
-/* The config's word, told in the log when it is no. */
+/*
+ * The config's word, told in the log when it is no. What is left of an earlier core
+ * was allowed when it was made, and what is leased stays leased: its claim is held
+ * against nothing.
+ */
 static int held_against_config(const char *what, int r, const struct err *e)
 {
 	if (r == -EPERM)
@@ -99,7 +103,7 @@ static int begin_owner(struct reeved *d, const struct pp_nic_owner *m, struct er
 		r = find_open(d, m->ifindex, &f, e);
 	if (r == 0)
 		r = iface_name(m->ifindex, name, e);
-	if (r == 0)
+	if (r == 0 && !owner_is_left(f, m->owner))
 		r = held_against_config("interface", pp_allow_nic_owner(&d->conf, m, name, e), e);
 	return r < 0 ? r : owner_begin(d, f, m, e);
 }
@@ -128,7 +132,7 @@ static int take_queue(struct reeved *d, const struct place *p, const struct pp_n
 	char name[NIC_NAME_MAX];
 	int r = iface_name(m->ifindex, name, e);
 
-	if (r == 0)
+	if (r == 0 && !queue_is_left(p->f, p->o, m->queue))
 		r = held_against_config("queue", pp_allow_nic_queue(&d->conf, m, name, e), e);
 	return r < 0 ? r : owner_take_queue(p->f, p->o, m->queue, e);
 }
@@ -164,13 +168,28 @@ static void on_port(struct reeved *d, const struct pp_nic_port *m)
 	nic_answer(d, m->head.serial, r, 0, &e);
 }
 
+/* As far as they go; the others are asked for again. */
+static void on_ports(struct reeved *d, const struct pp_nic_ports *m)
+{
+	struct place p;
+	struct err e = { 0 };
+	int r = find_owner(d, m->ifindex, m->owner, &p, &e);
+	uint32_t i = 0;
+
+	while (r == 0 && i < m->n) {
+		r = owner_add_port(p.f, p.o, m->ports[i], &e);
+		i += r == 0;
+	}
+	nic_answer(d, m->head.serial, r, i, &e);
+}
+
 static int add_flow(struct reeved *d, const struct place *p, const struct pp_nic_flow *m,
 		    uint32_t *ret, struct err *e)
 {
 	char name[NIC_NAME_MAX];
 	int r = iface_name(m->ifindex, name, e);
 
-	if (r == 0)
+	if (r == 0 && !flow_is_left(&d->nics, p->f, p->o, m))
 		r = held_against_config("flow", pp_allow_nic_flow(&d->conf, m, name, e), e);
 	return r < 0 ? r : flow_add(&d->nics, p->f, p->o, m, ret, e);
 }
@@ -260,6 +279,9 @@ void nic_ops_handle(struct reeved *d, const union pp_msg *m)
 		break;
 	case PP_NIC_PORT:
 		on_port(d, &m->nic_port);
+		break;
+	case PP_NIC_PORTS:
+		on_ports(d, &m->nic_ports);
 		break;
 	case PP_NIC_FLOW:
 		on_flow(d, &m->nic_flow);

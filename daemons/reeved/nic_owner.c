@@ -171,7 +171,7 @@ static void make_maps(struct reeved *d, struct iface *f, struct owner *o)
 
 static int claim(struct reeved *d, struct owner *o, const struct pp_nic_owner *m, struct err *e)
 {
-	if (strcmp(o->tenant, tenant_of(d, m)) != 0)
+	if (m->tenant < TENANT_MAX && strcmp(o->tenant, tenant_of(d, m)) != 0)
 		return fail(e, EEXIST, "owner %" PRIu32 " on the interface is another tenant's",
 			    m->owner);
 	o->unclaimed = false;
@@ -179,6 +179,18 @@ static int claim(struct reeved *d, struct owner *o, const struct pp_nic_owner *m
 	if (o->state == OWNER_HERE)
 		answer(d, o, 0, "");
 	return 0;
+}
+
+bool owner_is_left(const struct iface *f, uint32_t number)
+{
+	const struct owner *o = owner_find(f, number);
+
+	return o && o->unclaimed;
+}
+
+bool queue_is_left(const struct iface *f, const struct owner *o, uint32_t queue)
+{
+	return f->queues[queue] == o && f->queues_unclaimed[queue];
 }
 
 int owner_begin(struct reeved *d, struct iface *f, const struct pp_nic_owner *m, struct err *e)
@@ -291,7 +303,7 @@ int owner_take_queue(struct iface *f, struct owner *o, uint32_t queue, struct er
 {
 	int r;
 
-	if (f->queues[queue] == o && f->queues_unclaimed[queue]) {
+	if (queue_is_left(f, o, queue)) {
 		f->queues_unclaimed[queue] = false;
 		return 0;
 	}

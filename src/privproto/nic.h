@@ -77,7 +77,11 @@ struct pp_nic_close {
 struct pp_nic_owner {
 	struct pp_head head;
 	uint32_t ifindex, owner;
-	uint32_t tenant; /* index into the config's tenants; of no meaning when `on` is 0 */
+	/*
+	 * Index into the config's tenants, of no meaning when `on` is 0. TENANT_MAX: one
+	 * that the config has no more, which may only claim what it had.
+	 */
+	uint32_t tenant;
 	uint32_t conf_serial;
 	uint32_t on, pad;
 };

@@ -135,7 +135,7 @@ static bool nic_owner_sound(const union pp_msg *m)
 	const struct pp_nic_owner *o = &m->nic_owner;
 
 	return place_sound(o->ifindex, o->owner) && o->on <= 1 &&
-	       (!o->on || o->tenant < TENANT_MAX);
+	       (!o->on || o->tenant <= TENANT_MAX);
 }
 
 static bool nic_queue_sound(const union pp_msg *m)

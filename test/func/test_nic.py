@@ -270,19 +270,24 @@ def test_stopping_with_clients_attached_leaves_nothing(lab, mode):
     datagrams(kernel, 2)
 
 
-def test_a_core_that_is_killed_leaves_nothing(lab):
+def test_a_core_that_is_killed_is_nothing_to_frames(lab):
     reeved, nic, client = lab.start(), lab.nic(), lab.client()
-    client.attach(nic, [PORT])
+    queue = client.attach(nic, [PORT])
+    program = nic.xdp()
     reeved.core_may_die = True
-    since = reeved.mark()
     os.kill(reeved.core_pid(), 9)
-    reeved.wait_log("ready again", since)
-    mtl.poll_until(lambda: lab.bare(nic), "the program is detached")
-    client.kill()  # its socket is bound to the queue as long as it lives
-    fresh = lab.client()
-    queue = fresh.attach(nic, [PORT])
     nic.send(queue, nic.udp(PORT), 3)
-    assert fresh.ports(3) == {PORT: 3}
+    assert client.ports(3) == {PORT: 3}
+    reeved.wait_log("ready again")
+    assert nic.xdp() == program
+    assert client.order("port", nic.name, OTHER) == 0
+    nic.send(queue, nic.udp(OTHER), 3)
+    assert client.ports(3) == {OTHER: 3}
+    fresh = lab.client()
+    assert fresh.attach(nic, [PORT]) != queue
+    client.kill()
+    fresh.kill()
+    mtl.poll_until(lambda: lab.bare(nic), "the program is detached")
 
 
 def test_settings_are_put_back(lab):

@@ -380,7 +380,7 @@ static void test_owner_queue_and_port_fields(void **state)
 
 	(void)state;
 	assert_spoils(PP_NIC_OWNER, m.nic_owner.on = 2);
-	assert_spoils(PP_NIC_OWNER, m.nic_owner.tenant = TENANT_MAX);
+	assert_spoils(PP_NIC_OWNER, m.nic_owner.tenant = TENANT_MAX + 1);
 	off.nic_owner.on = 0;
 	off.nic_owner.tenant = UINT32_MAX;
 	assert_int_equal(check(&off), 0);

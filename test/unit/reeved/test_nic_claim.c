@@ -311,28 +311,29 @@ static void test_nobody_claims_anothers(void **state)
 	assert_int_equal(queue(2, 1, true), 0);
 }
 
-static void test_the_config_may_say_no_by_now(void **state)
+/* What is leased stays leased; what is new is held against the config that is in force. */
+static void test_a_newer_config_takes_nothing_away(void **state)
 {
 	(void)state;
 	fill(NIC_FORM_SINGLE);
 	nics_unclaim(&host.d);
 	host.d.conf.no_nics = 1;
-	assert_int_equal(claim_ens1(), EPERM);
-	host.d.conf.no_nics = 0;
-	assert_int_equal(claim_ens1(), 0);
-	assert_int_equal(owner(1, MEDIA, true), 0);
 	host.d.conf.nic_confs[0].system_queues = 2;
-	assert_int_equal(queue(1, 1, true), EPERM);
-	assert_int_equal(queue(1, 2, true), 0);
 	host.d.conf.nic_confs[0].soft_flows = 0;
-	assert_int_equal(soft_flow(1, 11, 5001, true), EPERM);
 	host.d.conf.tenants[MEDIA].quota.max[RES_XDP] = 0;
-	assert_int_equal(owner(2, MEDIA, true), EPERM);
+	assert_int_equal(claim_ens1(), 0);
+	assert_int_equal(owner(1, TENANT_MAX, true), 0);
+	assert_int_equal(owner(2, MEDIA, true), 0);
+	assert_int_equal(owner(3, MEDIA, true), EPERM);
+	assert_int_equal(owner(3, TENANT_MAX, true), EINVAL);
+	assert_int_equal(queue(1, 1, true), 0);
+	assert_int_equal(soft_flow(1, 11, 5001, true), 0);
+	assert_int_equal(soft_flow(1, 12, 5002, true), EPERM);
 	nics_sweep(&host.d);
-	assert_int_equal(rules(), 0);
-	assert_int_equal(host_elements(host.maps[LOADER_FD_FLOWS]), 0);
-	assert_null(ens1()->queues[1]);
-	assert_non_null(ens1()->queues[2]);
+	assert_non_null(ens1()->queues[1]);
+	assert_null(ens1()->queues[2]);
+	assert_int_equal(host_elements(host.maps[LOADER_FD_FLOWS]), 1);
+	assert_int_equal(queue(1, 0, true), EPERM);
 }
 
 /* --- flows ------------------------------------------------------------------------------ */
@@ -580,7 +581,7 @@ int main(void)
 		with_host(test_what_has_ended_is_made_anew),
 		with_host(test_what_is_not_there_is_made),
 		with_host(test_nobody_claims_anothers),
-		with_host(test_the_config_may_say_no_by_now),
+		with_host(test_a_newer_config_takes_nothing_away),
 		with_host(test_a_soft_flow_gets_the_number_it_is_claimed_by),
 		with_host(test_a_rule_is_claimed_as_it_is),
 		with_host(test_claimed_while_it_is_being_opened),
