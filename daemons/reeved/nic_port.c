@@ -12,25 +12,41 @@
 #include "mech/bpfmap.h"
 #include "reeved.h"
 
-enum { PORT_BYTES = NIC_PORTS / 8 };
+enum { PORT_WORDS = NIC_PORTS / 64 };
 
 /* A bit for each port. */
 struct port_set {
-	uint8_t on[PORT_BYTES];
-	uint8_t unclaimed[PORT_BYTES]; /* of those that are on */
+	uint64_t on[PORT_WORDS];
+	uint64_t unclaimed[PORT_WORDS]; /* of those that are on */
 };
 
-static bool has_bit(const uint8_t *bits, uint16_t port)
+static bool has_bit(const uint64_t *bits, uint16_t port)
 {
-	return bits[port / 8] >> port % 8 & 1;
+	return bits[port / 64] >> port % 64 & 1;
 }
 
-static void set_bit(uint8_t *bits, uint16_t port, bool on)
+static void set_bit(uint64_t *bits, uint16_t port, bool on)
 {
-	uint8_t bit = (uint8_t)(1U << port % 8);
+	uint64_t bit = UINT64_C(1) << port % 64;
 
-	bits[port / 8] = (uint8_t)(on ? bits[port / 8] | bit : bits[port / 8] & ~bit);
+	bits[port / 64] = on ? bits[port / 64] | bit : bits[port / 64] & ~bit;
 }
+
+/* The first from `port` on; NIC_PORTS: there is none. Most sets have few. */
+static uint32_t next_bit(const uint64_t *bits, uint32_t port)
+{
+	while (port < NIC_PORTS) {
+		uint64_t word = bits[port / 64] & UINT64_MAX << port % 64;
+
+		if (word)
+			return port / 64 * 64 + (uint32_t)__builtin_ctzll(word);
+		port = port / 64 * 64 + 64;
+	}
+	return NIC_PORTS;
+}
+
+#define for_each_port(port, bits) \
+	for (port = next_bit(bits, 0); port < NIC_PORTS; port = next_bit(bits, port + 1))
 
 bool owner_has_port(const struct owner *o, uint16_t port)
 {
@@ -145,22 +161,24 @@ void owner_count(const struct iface *f, const struct owner *o, const struct pp_n
 /* In the single form they went with the owner's table. */
 void ports_end(struct iface *f, struct owner *o)
 {
+	uint32_t port;
+
 	if (f->form == NIC_FORM_SINGLE || !o->ports)
 		return;
-	for (uint32_t port = 1; port < NIC_PORTS; port++)
-		if (owner_has_port(o, (uint16_t)port))
-			owner_drop_port(f, o, (uint16_t)port);
+	for_each_port(port, o->ports->on) owner_drop_port(f, o, (uint16_t)port);
 }
 
 void ports_unclaim(struct owner *o)
 {
 	if (o->ports)
-		memcpy(o->ports->unclaimed, o->ports->on, PORT_BYTES);
+		memcpy(o->ports->unclaimed, o->ports->on, sizeof(o->ports->on));
 }
 
 void ports_sweep(struct iface *f, struct owner *o)
 {
-	for (uint32_t port = 1; o->ports && port < NIC_PORTS; port++)
-		if (has_bit(o->ports->unclaimed, (uint16_t)port))
-			owner_drop_port(f, o, (uint16_t)port);
+	uint32_t port;
+
+	if (!o->ports)
+		return;
+	for_each_port(port, o->ports->unclaimed) owner_drop_port(f, o, (uint16_t)port);
 }
