@@ -157,3 +157,83 @@ def test_many_kills_under_load(mortal):
     with mortal.connect_native() as native:
         held = sorted(int(name.split()[1]) for name in native.lcores())
     assert held == sorted(lcore for client in load for lcore in client.held)
+
+
+# --- damage ---
+
+JOURNAL = "/run/reeve/state/lease.journal"
+HELD = range(40, 60)
+
+
+def leave_a_journal(house):
+    """A reeved that is killed while this process holds some lcores."""
+    reeved = house.start(conf='tenant "default" { quota { lcore = 1000 } }')
+    client = reeved.connect_mtl()
+    client.register()
+    for lcore in HELD:
+        assert client.get(lcore) == 0
+    reeved.kill()
+    return open(house.path(JOURNAL), "r+b")
+
+
+def pages_in_use(journal):
+    journal.seek(0)
+    return [at for at in range(0, 30 << 20, 4096) if journal.read(4096).strip(b"\0")]
+
+
+def lcores_of(reeved):
+    with reeved.connect_native() as native:
+        return {int(name.split()[1]) for name in native.lcores()}
+
+
+def test_an_undamaged_journal_is_taken_over_whole(house):
+    with leave_a_journal(house):
+        pass
+    reeved = house.start()
+    assert lcores_of(reeved) == set(HELD)
+    with reeved.connect_mtl() as other:
+        other.register()
+        assert other.get(HELD[0]) == -1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_bits_that_flipped(house, seed):
+    """What is provably held is held on, and nothing else is taken for held."""
+    chance = random.Random(seed)
+    with leave_a_journal(house) as journal:
+        pages = pages_in_use(journal)
+        for _ in range(4 ** (seed // 2)):
+            at = chance.choice(pages) + chance.randrange(4096)
+            journal.seek(at)
+            byte = journal.read(1)[0] ^ 1 << chance.randrange(8)
+            journal.seek(at)
+            journal.write(bytes([byte]))
+    reeved = house.start()
+    held = lcores_of(reeved)
+    assert held <= set(HELD)
+    log = "\n".join(reeved.log())
+    assert held == set(HELD) or "the journal was damaged" in log or "is not known" in log, log
+    with reeved.connect_mtl() as other:
+        other.register()
+        for lcore in HELD:
+            assert (other.get(lcore) == 0) == (lcore not in held)
+
+
+def test_a_journal_that_was_cut_off(house):
+    with leave_a_journal(house) as journal:
+        journal.truncate(pages_in_use(journal)[-1] // 2)
+    reeved = house.start()
+    reeved.wait_log("the journal was damaged")
+    assert lcores_of(reeved) <= set(HELD)
+
+
+@pytest.mark.parametrize("at", [0, 8], ids=["magic", "version"])
+def test_a_journal_of_another_kind(house, at):
+    with leave_a_journal(house) as journal:
+        journal.seek(at)
+        byte = journal.read(1)[0]
+        journal.seek(at)
+        journal.write(bytes([byte ^ 64]))
+    reeved = house.start()
+    reeved.wait_log("what was leased before is not known")
+    assert lcores_of(reeved) == set()
