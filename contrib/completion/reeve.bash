@@ -58,7 +58,7 @@ _reeve()
 	done
 	_reeve_value "$prev" "$path" && return
 	case $path in
-	"") word="status host lease nic queue port flow xdp instance tenant events doctor --version" ;;
+	"") word="status host lease nic queue port flow xdp instance tenant events admin doctor --version" ;;
 	" host") word="--cpus --nics" ;;
 	" lease") word="list explain acquire release" ;;
 	" nic") word="list" ;;
@@ -73,6 +73,8 @@ _reeve()
 	" lease acquire") word="$want --" ;;
 	" lease release") word=$(_reeve_members lease lease list) ;;
 	" instance" | " tenant") word="list" ;;
+	" admin") word="upgrade stop" ;;
+	" admin stop") word="--keep" ;;
 	" events") word="--since --follow --tenant" ;;
 	*) word="" ;;
 	esac

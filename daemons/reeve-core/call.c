@@ -419,6 +419,8 @@ static call_fn *const methods[] = {
 	[NATIVE_STATUS] = on_status,
 	[NATIVE_EVENTS] = on_events,
 	[NATIVE_HOLD_PLANE] = on_hold_plane,
+	[NATIVE_UPGRADE] = on_upgrade,
+	[NATIVE_STOP] = on_stop,
 	[NATIVE_GET_INFO] = on_get_info,
 	[NATIVE_GET_INTERFACE] = on_get_interface,
 };

@@ -29,6 +29,9 @@ void call_refuse(struct conn *c, int error, const char *why);
 call_fn on_list_nics, on_acquire_queues, on_add_port, on_remove_port, on_add_flow, on_open_socket,
 	on_list_ports, on_list_flows;
 
+/* admin.c */
+call_fn on_upgrade, on_stop;
+
 /* list.c */
 call_fn on_describe_host, on_list_leases, on_list_instances, on_list_tenants, on_status;
 

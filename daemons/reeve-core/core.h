@@ -19,6 +19,7 @@
  *   native.c    a connection that speaks Varlink; streams
  *   call.c      the methods of io.reeve
  *   list.c      those of them that only look
+ *   admin.c     those about the daemon itself
  *   txn.c       leases of lcores; the end of any lease
  *   ask.c       requests to reeved that wait for an answer
  *   nic*.c      network interfaces, see nic.h
@@ -83,7 +84,8 @@ struct core {
 		enum resync_stage stage; /* the next one */
 		uint32_t waiting;	 /* for so many answers of the one under way */
 	} resync;
-	bool synced; /* reeved holds what the ledger says, no less and no more */
+	bool upgraded; /* calls of before are looked at, and reeved is a new one since */
+	bool synced;   /* reeved holds what the ledger says, no less and no more */
 	struct orphan *orphans;
 	struct watch expiry_watch;
 	uint64_t logged; /* seq of the last event that was logged */

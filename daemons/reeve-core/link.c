@@ -87,9 +87,10 @@ static void on_conf(struct core *core, uint32_t serial, int fd)
 		enforce_all(core);
 }
 
-static void on_stop(struct core *core)
+static void on_stop(struct core *core, bool keep)
 {
-	conns_close_all(core, "reeved stops");
+	if (!keep)
+		conns_close_all(core, "reeved stops");
 	journal_settle(core);
 	pp_queue_flush(&core->queue, core->sock);
 	loop_exit(core->loop, 0);
@@ -113,7 +114,7 @@ static void handle(struct core *core, const union pp_msg *m, const int *fds, uns
 		ask_answered(core, m, fds, nfds);
 		break;
 	case PP_STOP:
-		on_stop(core);
+		on_stop(core, m->head.serial);
 		break;
 	default:
 		link_lost("reeved sent a message out of order");

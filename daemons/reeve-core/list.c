@@ -106,6 +106,7 @@ static json_t *instance_json(struct core *core, const struct instance *in)
 		.cgroup_id = in->cgroup_id,
 		.since_ns = in->since,
 		.leases = in->leases,
+		.orphan = in->orphan,
 	};
 
 	return native_instance_json(&n);

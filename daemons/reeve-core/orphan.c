@@ -94,13 +94,24 @@ static int watch(struct core *core, const struct instance *in)
 }
 
 /* Its resources are nobody else's as long as it may use them. */
-static void keep_or_end(struct core *core, const struct instance *in)
+static bool keep_or_end(struct core *core, const struct instance *in)
 {
-	if (watch(core, in) < 0)
+	if (watch(core, in) < 0) {
 		end(core, in->id, "its process ended");
-	else if (!in->orphan)
+		return false;
+	}
+	if (!in->orphan)
 		ledger_instance_orphan(core->ledger, in->id, clock_wall_ns(),
 				       "its connection is lost, its process lives");
+	return true;
+}
+
+static void say_kept(uint32_t orphans, uint32_t leases)
+{
+	if (orphans)
+		log_say(LOG_WARN, "connections are lost",
+			"%u leases of %u clients are held until their processes end", leases,
+			orphans);
 }
 
 /* reeved had closed it when the core was killed. */
@@ -138,11 +149,16 @@ static void mark_connected(const struct core *core, bool connected[static LEDGER
 void orphans_find(struct core *core)
 {
 	static bool connected[LEDGER_INSTANCES + 1];
+	uint32_t orphans = 0, leases = 0;
 	struct instance in = { 0 };
 
 	drop_records(core);
 	mark_connected(core, connected);
-	while (ledger_next_instance(core->ledger, in.id, &in) == 0)
-		if (!connected[ledger_instance_number(in.id)])
-			keep_or_end(core, &in);
+	while (ledger_next_instance(core->ledger, in.id, &in) == 0) {
+		if (connected[ledger_instance_number(in.id)] || !keep_or_end(core, &in))
+			continue;
+		orphans++;
+		leases += in.leases;
+	}
+	say_kept(orphans, leases);
 }

@@ -292,8 +292,10 @@ static void done(struct core *core)
 
 	core->synced = true;
 	txn_set_timer(core);
-	link_ready(core, core->conf_serial, 0, &e);
+	core->upgraded = core->hello.upgraded;
 	conns_go_on(core);
+	core->upgraded = false;
+	link_ready(core, core->conf_serial, 0, &e);
 }
 
 /* A stage counts as one answer itself, so that an empty one is over, too. */

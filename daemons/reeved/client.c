@@ -82,6 +82,36 @@ void clients_batch(const struct clients *c, uint32_t *at, struct pp_resume *ret,
 	}
 }
 
+/* Slots below that nobody has are free. */
+static void reach(struct clients *c, uint32_t slot)
+{
+	for (; c->high <= slot; c->high++) {
+		c->kept[c->high].fd = -1;
+		c->kept[c->high].next_free = c->free;
+		c->free = c->high;
+	}
+}
+
+static void take_out(struct clients *c, uint32_t slot)
+{
+	uint32_t *at = &c->free;
+
+	while (*at != slot)
+		at = &c->kept[*at].next_free;
+	*at = c->kept[slot].next_free;
+}
+
+bool clients_restore(struct clients *c, struct pp_conn conn, enum pp_door door, int fd)
+{
+	if (conn.slot >= c->max || (conn.slot < c->high && c->kept[conn.slot].fd >= 0))
+		return false;
+	reach(c, conn.slot);
+	take_out(c, conn.slot);
+	c->kept[conn.slot] = (struct kept){ .fd = fd, .use = conn.use, .door = door };
+	c->count++;
+	return true;
+}
+
 bool clients_drop(struct clients *c, struct pp_conn conn)
 {
 	if (!is_kept(c, conn))

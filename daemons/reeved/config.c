@@ -45,8 +45,7 @@ static int open_config(const char *path, struct err *e)
 	return take_fd(&fd);
 }
 
-/* Until `size` bytes, the end, or the deadline. */
-static ssize_t read_all(int fd, void *buf, size_t size, uint64_t deadline_ns)
+ssize_t read_until(int fd, void *buf, size_t size, uint64_t deadline_ns)
 {
 	size_t used = 0;
 
@@ -120,7 +119,7 @@ static int run_start(const char *libexec, int config, struct run *ret, struct er
 static int run_failed(int err_fd, uint64_t deadline_ns, struct err *e)
 {
 	char text[sizeof(e->text)];
-	ssize_t n = read_all(err_fd, text, sizeof(text) - 1, deadline_ns);
+	ssize_t n = read_until(err_fd, text, sizeof(text) - 1, deadline_ns);
 
 	text[n > 0 ? n : 0] = '\0';
 	text[strcspn(text, "\n")] = '\0';
@@ -143,7 +142,7 @@ int config_read(const struct options *opt, const char *libexec, struct conf *ret
 	r = run_start(libexec, config, &run, e);
 	if (r < 0)
 		return r;
-	n = read_all(run.out, c, sizeof(*c), deadline);
+	n = read_until(run.out, c, sizeof(*c), deadline);
 	if (n == -ETIMEDOUT)
 		return fail(e, ETIMEDOUT, "reeve-conf took more than %d s", CONF_TIME_MS / 1000);
 	if (n != (ssize_t)sizeof(*c))

@@ -231,7 +231,8 @@ static void on_exit_event(struct watch *w, uint32_t events)
 	d->core.last = end_of(d, status);
 	core_forget(d);
 	if (d->stopping) {
-		core_give_all_back(d);
+		if (!d->keep)
+			core_give_all_back(d);
 		reeved_may_end(d);
 		return;
 	}
@@ -274,7 +275,8 @@ static int send_hello(struct reeved *d)
 		.foreign_fds = d->clients.foreign_fds,
 		.last_end = d->core.last,
 		.nresumed = d->clients.count,
-		.fresh = !d->core.had,
+		.fresh = !d->core.had && !d->upgraded,
+		.upgraded = d->upgraded,
 		.log_format = d->opt.log_format,
 		.log_level = d->opt.log_level,
 		.version_text = REEVE_VERSION,
@@ -385,11 +387,11 @@ int core_start(struct reeved *d, struct err *e)
 
 void core_stop(struct reeved *d)
 {
-	struct pp_simple m = { .head.type = PP_STOP };
+	struct pp_simple m = { .head = { .type = PP_STOP, .serial = d->keep } };
 
 	if (d->core.pid)
 		core_send(d, &m, NULL, 0);
-	else
+	else if (!d->keep)
 		core_give_all_back(d);
 	reeved_may_end(d);
 }

@@ -239,6 +239,34 @@ static int refuse_descriptors(int listener)
 	return setsockopt(listener, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) < 0 ? -errno : 0;
 }
 
+/* The file may have gone meanwhile, or be somebody else's by now. */
+static bool is_ours(int fd, const char *path, struct stat *ret)
+{
+	struct sockaddr_un bound;
+	socklen_t len = sizeof(bound);
+
+	return lstat(path, ret) == 0 && S_ISSOCK(ret->st_mode) &&
+	       getsockname(fd, (struct sockaddr *)&bound, &len) == 0 && !is_stale(path);
+}
+
+/* false: there is none that could be gone on with. */
+static bool take_over(struct reeved *d, enum pp_door kind, const char *path)
+{
+	_cleanup_fd_ int fd = handover_door(d, kind, path);
+	struct door *door = &d->doors[kind];
+	struct stat st;
+
+	if (fd < 0 || !is_ours(fd, path, &st))
+		return false;
+	*door = (struct door){ .fd = -1, .kind = kind, .d = d, .dev = st.st_dev, .ino = st.st_ino };
+	if (loop_add(d->loop, &door->watch, fd, 0, on_connect) < 0)
+		return false;
+	d->clients.foreign_fds = refuse_descriptors(fd) < 0;
+	door->fd = take_fd(&fd);
+	str_copy(door->path, sizeof(door->path), path);
+	return true;
+}
+
 int door_open(struct reeved *d, enum pp_door kind, const char *path, struct err *e)
 {
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -246,6 +274,8 @@ int door_open(struct reeved *d, enum pp_door kind, const char *path, struct err 
 	struct door *door = &d->doors[kind];
 	int r;
 
+	if (take_over(d, kind, path))
+		return 0;
 	if (fd < 0)
 		return fail(e, errno, "can't make a socket: %m");
 	r = make_parent(path, e);

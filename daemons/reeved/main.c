@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "journal/head.h"
 #include "reeved.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_CONFIG = 2 };
@@ -36,7 +37,7 @@ static struct reeved reeved = {
 	.log_fd = STDOUT_FILENO,
 };
 
-enum { KEY_RUNTIME = 256, KEY_STATE, KEY_LEVEL, KEY_FORMAT, KEY_PLANE, KEY_CHECK };
+enum { KEY_RUNTIME = 256, KEY_STATE, KEY_LEVEL, KEY_FORMAT, KEY_PLANE, KEY_CHECK, KEY_TAKES_OVER };
 
 static const struct argp_option options[] = {
 	{ "config", 'c', "FILE", 0, "Read FILE instead of /etc/reeve/reeve.conf", 0 },
@@ -46,6 +47,7 @@ static const struct argp_option options[] = {
 	{ "log-format", KEY_FORMAT, "FORMAT", 0, "text or json", 0 },
 	{ "plane", KEY_PLANE, "PLANE", 0, "Serve only this plane (mtl); may be repeated", 0 },
 	{ "check", KEY_CHECK, NULL, 0, "Check the config and exit", 0 },
+	{ "takes-over", KEY_TAKES_OVER, "VERSION", OPTION_HIDDEN, NULL, 0 },
 	{ 0 },
 };
 
@@ -88,6 +90,9 @@ static int parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_CHECK:
 		o->check = true;
+		return 0;
+	case KEY_TAKES_OVER:
+		o->takes_over = (uint32_t)strtoul(arg, NULL, 10);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s' is not understood", arg);
@@ -172,6 +177,12 @@ static int take_lock(struct reeved *d, struct err *e)
 	char path[PATH_MAX], pid[16] = "";
 	_cleanup_fd_ int fd = -1;
 
+	/* It was never let go: our predecessor is this very process. */
+	if (d->handover && fcntl(d->handover->lock_fd, F_GETFD) >= 0) {
+		d->lock_fd = d->handover->lock_fd;
+		return 0;
+	}
+
 	snprintf(path, sizeof(path), "%s/reeved.lock", d->opt.runtime_dir);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
@@ -227,18 +238,32 @@ static int open_doors(struct reeved *d, struct err *e)
 	return r < 0 ? r : planes_adjust(d, e);
 }
 
-static void stop(struct reeved *d, int signo)
+static void stop(struct reeved *d, const char *why)
 {
 	if (d->stopping)
 		return;
 	d->stopping = true;
-	log_say(LOG_INFO, "stopping", "signal %d; %u clients are connected", signo,
-		d->clients.count);
+	log_say(LOG_INFO, "stopping", "%s; %u clients are connected", why, d->clients.count);
 	notify_send("STOPPING=1");
 	doors_adjust(d);
 	core_stop(d);
 	/* The core closes its clients and exits; should it not, the alarm ends it. */
 	alarm(STOP_CORE_S);
+}
+
+void reeved_stop(struct reeved *d, bool keep)
+{
+	d->keep = keep && !d->stopping;
+	stop(d, d->keep ? "an administrator wants it to, and all is left as it is"
+			: "an administrator wants it to");
+}
+
+static void stop_by_signal(struct reeved *d, int signo)
+{
+	char why[32];
+
+	snprintf(why, sizeof(why), "signal %d", signo);
+	stop(d, why);
 }
 
 /* Once for the core, once for all the rest. */
@@ -258,7 +283,7 @@ static void took_too_long(struct reeved *d)
 
 void reeved_may_end(struct reeved *d)
 {
-	if (d->stopping && !d->core.pid && nics_idle(&d->nics))
+	if (d->stopping && !d->core.pid && (d->keep || nics_idle(&d->nics)))
 		loop_exit(d->loop, 0);
 }
 
@@ -275,7 +300,7 @@ static void on_signal(struct watch *w, uint32_t events)
 		else if (signo == SIGALRM)
 			took_too_long(d);
 		else
-			stop(d, signo);
+			stop_by_signal(d, signo);
 	}
 }
 
@@ -303,6 +328,7 @@ static void first_ready(struct reeved *d)
 		d->doors[PP_DOOR_MTL].fd >= 0 ? d->doors[PP_DOOR_MTL].path : "closed");
 	log_flush();
 	d->announced = true;
+	d->upgraded = false;
 	doors_adjust(d);
 	notify_send("READY=1");
 }
@@ -340,9 +366,11 @@ static int start(struct reeved *d, struct err *e)
 	if (r < 0)
 		return fail(e, -r, "can't set up: %s", strerror(-r));
 	loop_on_idle(d->loop, flush_log, NULL);
+	d->upgraded = d->handover != NULL;
 	r = open_files(d, e);
 	if (r == 0)
 		r = open_doors(d, e);
+	handover_clients(d);
 	return r < 0 ? r : core_start(d, e);
 }
 
@@ -359,8 +387,10 @@ static int run(struct reeved *d)
 {
 	int code = loop_run(d->loop);
 
-	cgroups_restore(d, true);
-	journal_wipe(d);
+	if (!d->keep) {
+		cgroups_restore(d, true);
+		journal_wipe(d);
+	}
 	door_close(d, PP_DOOR_MTL);
 	door_close(d, PP_DOOR_NATIVE);
 	if (code == EXIT_OK)
@@ -381,6 +411,7 @@ int main(int argc, char **argv)
 	/* Assigned, since a definition of ours would be hidden from libc. */
 	argp_program_version = "reeved " REEVE_VERSION;
 	argp_err_exit_status = EXIT_CONFIG;
+	d->argv = argv;
 	argp_parse(&parser, argc, argv, 0, NULL, &d->opt);
 	fill_std_fds();
 	d->log_fd = reeved_open_log();
@@ -392,11 +423,20 @@ int main(int argc, char **argv)
 		return give_up(d, EXIT_FAILED, &e);
 	if (config_read(&d->opt, d->libexec, &d->conf, &e) < 0)
 		return give_up(d, EXIT_CONFIG, &e);
+	if (d->opt.takes_over && d->opt.takes_over != JOURNAL_VERSION) {
+		fail(&e, EPROTO, "it reads journals of version %d, and this one is of %u",
+		     JOURNAL_VERSION, d->opt.takes_over);
+		return give_up(d, EXIT_FAILED, &e);
+	}
+	if (d->opt.takes_over)
+		return EXIT_OK;
 	if (d->opt.check) {
 		printf("the config is sound: %u tenants\n", d->conf.ntenants);
 		return EXIT_OK;
 	}
 	reeved_setup_log(d);
+	if (handover_take(d, &e) < 0)
+		return give_up(d, EXIT_FAILED, &e);
 	if (start(d, &e) < 0)
 		return give_up(d, EXIT_FAILED, &e);
 	return run(d);

@@ -121,6 +121,22 @@ static void on_unknown(struct reeved *d, const struct pp_unknown *m)
 		door_hand_over(d, door, m->conn, fd);
 }
 
+/* What is answered with yes ends this core, in the order of messages: the asker is told before. */
+static void on_admin(struct reeved *d, const struct pp_admin *m)
+{
+	struct err e = { 0 };
+	int r = 0;
+
+	if (m->op == PP_ADMIN_UPGRADE) {
+		r = upgrade(d, &e);
+		if (r < 0)
+			ops_answer(d, &m->head, r, 0, &e);
+		return;
+	}
+	ops_answer(d, &m->head, 0, 0, &e);
+	reeved_stop(d, m->op == PP_ADMIN_STOP_KEEP);
+}
+
 static void on_close(struct reeved *d, const struct pp_close *m)
 {
 	static struct rate limit;
@@ -146,6 +162,9 @@ void ops_handle(struct reeved *d, const union pp_msg *m)
 		break;
 	case PP_UNKNOWN:
 		on_unknown(d, &m->unknown);
+		break;
+	case PP_ADMIN:
+		on_admin(d, &m->admin);
 		break;
 	case PP_CPUSET:
 		on_cpuset(d, &m->cpuset);

@@ -9,6 +9,8 @@
  *   reload.c  a new config, in force on both sides or on none
  *   child.c   starts the other programs with as little as they need
  *   core.c    the core's life: start, messages out, death, restart
+ *   upgrade.c another program in the place of this one
+ *   handover.c what it gets
  *   journal.c what outlives the core, and this process
  *   door.c    the listening sockets
  *   client.c  the connections that were handed over
@@ -30,6 +32,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "handover.h"
 #include "loop/loop.h"
 #include "mech/cgroup.h"
 #include "model/conf.h"
@@ -44,6 +47,8 @@ struct options {
 	uint32_t log_format, log_level; /* their _MAX: not said */
 	uint32_t planes;		/* 0: as the config says */
 	bool check;
+	uint32_t takes_over; /* 0, or whether a journal of that version can be is all that is asked
+			      */
 };
 
 #define NO_SLOT UINT32_MAX
@@ -111,16 +116,22 @@ struct reeved {
 	uint32_t held_planes; /* opened because the core asked ... */
 	uint32_t old_planes;  /* ... and those that an earlier one asked for */
 	bool stopping, announced;
-	bool adopting;		  /* a predecessor's journal is taken over, and what it is about */
-	bool match_cgroups;	  /* some tenant is known by its cgroup */
-	char libexec[PATH_MAX];	  /* where the other programs are */
-	struct watch pause_watch; /* accept() found no descriptor: wait a little */
+	bool keep;     /* at the end nothing is put back */
+	bool upgraded; /* we are in another's place, and not ready yet */
+	char **argv;
+	struct handover *handover; /* NULL: nothing (more) was handed over */
+	bool adopting;		   /* a predecessor's journal is taken over, and what it is about */
+	bool match_cgroups;	   /* some tenant is known by its cgroup */
+	char libexec[PATH_MAX];	   /* where the other programs are */
+	struct watch pause_watch;  /* accept() found no descriptor: wait a little */
 	bool paused;
 	struct enforced_cgroup *enforced; /* TENANT_MAX of them, in a file */
 	struct nics nics;
 };
 
 /* config.c */
+/* Bytes, until `size`, the end, or the deadline: -ETIMEDOUT. */
+ssize_t read_until(int fd, void *buf, size_t size, uint64_t deadline_ns);
 int config_read(const struct options *opt, const char *libexec, struct conf *ret, struct err *e);
 int config_memfd(const struct conf *c);
 
@@ -170,6 +181,8 @@ int clients_find(const struct clients *c, struct pp_conn conn, enum pp_door *ret
 /* Up to FD_PASS_MAX of them from slot *at on, which is moved behind. */
 void clients_batch(const struct clients *c, uint32_t *at, struct pp_resume *ret,
 		   int fds[static FD_PASS_MAX]);
+/* One that was kept by a predecessor; false: there is no such place, or it is in use. */
+bool clients_restore(struct clients *c, struct pp_conn conn, enum pp_door door, int fd);
 bool clients_drop(struct clients *c, struct pp_conn conn);
 void clients_drop_all(struct clients *c);
 
@@ -211,7 +224,13 @@ void reload_start(struct reeved *d);
 void reload_answer(struct reeved *d, const struct pp_ready *m);
 void reload_drop(struct reeved *d, const char *why);
 
+/* upgrade.c */
+/* Does not return when all goes well. 0: the core is being killed, and asks again. */
+int upgrade(struct reeved *d, struct err *e);
+
 /* main.c */
+/* As by SIGTERM, or with all left as it is. */
+void reeved_stop(struct reeved *d, bool keep);
 /* Ends the loop when all is stopped: the core has ended and interfaces are as they were. */
 void reeved_may_end(struct reeved *d);
 int reeved_open_log(void);

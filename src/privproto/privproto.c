@@ -31,8 +31,9 @@ static bool hello_sound(const union pp_msg *m)
 
 	return h->version == PP_VERSION && h->conf_size == sizeof(struct conf) &&
 	       h->journal_bytes > 0 && h->max_clients > 0 && h->max_clients <= PP_CLIENTS_MAX &&
-	       h->last_end < PP_END_MAX && h->fresh <= 1 && h->nresumed <= h->max_clients &&
-	       h->log_format <= LOG_FORMAT_MAX && h->log_level <= LOG_LEVEL_MAX &&
+	       h->last_end < PP_END_MAX && h->fresh <= 1 && h->upgraded <= 1 &&
+	       h->nresumed <= h->max_clients && h->log_format <= LOG_FORMAT_MAX &&
+	       h->log_level <= LOG_LEVEL_MAX &&
 	       text_sound(h->version_text, sizeof(h->version_text));
 }
 

@@ -13,7 +13,7 @@
  *     PP_ACCEPT   a client was accepted       socket [, pidfd]
  *     PP_RESULT   answer to PP_CPUSET, PP_PLANE, PP_NIC_*
  *     PP_NIC_FDS, PP_NIC_COUNTS               see privproto/nic.h
- *     PP_STOP     close everything and exit
+ *     PP_STOP     close everything and exit; with a serial: leave everything, and exit
  *   core -> reeved
  *     PP_READY    the config is in force, or why it can't be
  *     PP_SYNCED   all that is still held has been named: drop the rest. PP_RESULT
@@ -97,6 +97,8 @@ struct pp_hello {
 	uint32_t last_end;    /* enum pp_end */
 	uint32_t nresumed;    /* clients that PP_RESUME will name; then nothing else is to come */
 	uint32_t fresh;	      /* reeved is a new one: of other clients nobody kept the sockets */
+	uint32_t upgraded;    /* it has just taken the place of the one before, as was asked */
+	uint32_t pad;
 	uint32_t log_format, log_level; /* the command line's; their _MAX: not said there */
 	char version_text[PP_VERSION_TEXT];
 };
@@ -170,6 +172,7 @@ struct pp_unknown {
 
 enum pp_admin_op {
 	PP_ADMIN_UPGRADE,   /* start anew from the program that is installed now */
+	PP_ADMIN_STOP,	    /* end, as by SIGTERM */
 	PP_ADMIN_STOP_KEEP, /* end, and leave everything as it is for the next start */
 	PP_ADMIN_MAX,
 };

@@ -83,6 +83,11 @@ static void decode_hold_plane(struct params *p, struct native_request *q)
 	take_word(p, "plane", REQUIRED, q->plane, sizeof(q->plane));
 }
 
+static void decode_stop(struct params *p, struct native_request *q)
+{
+	take_bool(p, "keep", &q->keep);
+}
+
 static bool is_interface(const char *name, size_t len)
 {
 	static const char *const interfaces[] = { IO, SERVICE };
@@ -123,6 +128,8 @@ static const struct {
 	[NATIVE_STATUS] = { IO ".Status", NULL },
 	[NATIVE_EVENTS] = { IO ".Events", decode_events },
 	[NATIVE_HOLD_PLANE] = { IO ".HoldPlane", decode_hold_plane },
+	[NATIVE_UPGRADE] = { IO ".Upgrade", NULL },
+	[NATIVE_STOP] = { IO ".Stop", decode_stop },
 	[NATIVE_GET_INFO] = { SERVICE ".GetInfo", NULL },
 	[NATIVE_GET_INTERFACE] = { SERVICE ".GetInterfaceDescription", decode_get_interface },
 };

@@ -55,6 +55,8 @@ enum native_method {
 	NATIVE_STATUS,
 	NATIVE_EVENTS,
 	NATIVE_HOLD_PLANE,
+	NATIVE_UPGRADE,
+	NATIVE_STOP,
 	NATIVE_GET_INFO,      /* org.varlink.service */
 	NATIVE_GET_INTERFACE, /* org.varlink.service.GetInterfaceDescription */
 	NATIVE_METHOD_MAX,
@@ -103,6 +105,7 @@ struct native_request {
 		uint64_t lease; /* release */
 		uint64_t since; /* events */
 		char plane[16]; /* hold_plane */
+		bool keep;	/* stop */
 		char interface[128];
 	};
 };
@@ -147,6 +150,7 @@ struct native_instance {
 	uint32_t pid, uid, gid, claimed_pid;
 	uint64_t cgroup_id, since_ns;
 	uint32_t leases;
+	bool orphan;
 };
 json_t *native_instance_json(const struct native_instance *i);
 

@@ -155,6 +155,7 @@ json_t *native_instance_json(const struct native_instance *i)
 	add_id(&b, "claimed_pid", i->claimed_pid);
 	add_time(&b, "since", i->since_ns);
 	add_int(&b, "leases", i->leases);
+	add_bool(&b, "orphan", i->orphan);
 	return end(&b);
 }
 

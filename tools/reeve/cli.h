@@ -90,6 +90,7 @@ int port_main(struct cli *cli, int argc, char **argv);
 int flow_main(struct cli *cli, int argc, char **argv);
 int xdp_main(struct cli *cli, int argc, char **argv);
 int doctor_main(struct cli *cli, int argc, char **argv);
+int admin_main(struct cli *cli, int argc, char **argv);
 int events_main(struct cli *cli, int argc, char **argv);
 
 static inline void json_decref_p(json_t **j)

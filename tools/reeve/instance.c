@@ -7,9 +7,10 @@ static int show(const json_t *reply)
 	static const struct column columns[] = { { "INSTANCE", true }, { "KIND" },
 						 { "NAME" },	       { "TENANT" },
 						 { "PID", true },      { "UID", true },
-						 { "LEASES", true },   { "SINCE" } };
-	static const char *const members[] = { "instance", "kind", "name",  "tenant",
-					       "pid",	   "uid",  "leases" };
+						 { "LEASES", true },   { "ORPHAN" },
+						 { "SINCE" } };
+	static const char *const members[] = { "instance", "kind", "name",   "tenant",
+					       "pid",	   "uid",  "leases", "orphan" };
 	const json_t *instance;
 	struct table t;
 	size_t i;

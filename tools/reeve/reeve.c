@@ -17,6 +17,7 @@ static const struct command commands[] = {
 	{ "instance", "the clients of the daemon", instance_main },
 	{ "tenant", "tenants, their quotas and what they use", tenant_main },
 	{ "events", "what was granted, refused, given back", events_main },
+	{ "admin", "the daemon itself: upgrade, stop", admin_main },
 	{ "doctor", "what this host can do, and what would mend the rest", doctor_main },
 	{ 0 },
 };

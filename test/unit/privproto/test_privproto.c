@@ -449,6 +449,8 @@ static void test_fields_about_an_earlier_core(void **state)
 {
 	(void)state;
 	assert_spoils(PP_HELLO, m.hello.last_end = PP_END_MAX);
+	assert_spoils(PP_HELLO, m.hello.fresh = 2);
+	assert_spoils(PP_HELLO, m.hello.upgraded = 2);
 	assert_spoils(PP_HELLO, m.hello.nresumed = m.hello.max_clients + 1);
 	assert_spoils(PP_RESUME, m.resume.n = 0);
 	assert_spoils(PP_RESUME, m.resume.n = FD_PASS_MAX - 1);

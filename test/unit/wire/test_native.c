@@ -39,6 +39,8 @@ static const struct {
 	{ IO "Status", "{}", NATIVE_STATUS },
 	{ IO "Events", "{}", NATIVE_EVENTS },
 	{ IO "HoldPlane", "{\"plane\":\"mtl\"}", NATIVE_HOLD_PLANE },
+	{ IO "Upgrade", "{}", NATIVE_UPGRADE },
+	{ IO "Stop", "{}", NATIVE_STOP },
 	{ SERVICE "GetInfo", "{}", NATIVE_GET_INFO },
 	{ SERVICE "GetInterfaceDescription", "{\"interface\":\"io.reeve\"}", NATIVE_GET_INTERFACE },
 };

@@ -179,13 +179,14 @@ static void an_instance(void **state)
 	expect(native_instance_json(&i), "Instance",
 	       "{\"instance\":7,\"kind\":\"mtl\",\"name\":\"host\\\"1\",\"tenant\":\"default\","
 	       "\"pid\":0,\"uid\":4294967295,\"gid\":100,\"cgroup_id\":42,\"claimed_pid\":1111,"
-	       "\"since\":\"2026-11-20T09:30:00.123Z\",\"leases\":2}");
+	       "\"since\":\"2026-11-20T09:30:00.123Z\",\"leases\":2,\"orphan\":false}");
 	i.claimed_pid = 0;
+	i.orphan = true;
 	i.pid = 12;
 	expect(native_instance_json(&i), "Instance",
 	       "{\"instance\":7,\"kind\":\"mtl\",\"name\":\"host\\\"1\",\"tenant\":\"default\","
 	       "\"pid\":12,\"uid\":4294967295,\"gid\":100,\"cgroup_id\":42,"
-	       "\"since\":\"2026-11-20T09:30:00.123Z\",\"leases\":2}");
+	       "\"since\":\"2026-11-20T09:30:00.123Z\",\"leases\":2,\"orphan\":true}");
 }
 
 static void hostnames_are_made_printable(void **state)
