@@ -24,7 +24,6 @@
 
 enum { FILTER, XSK, PARTS };
 
-static const char *const map_pins[PARTS] = { "map_filter", "map_xsks" };
 static const char *const prog_pins[PARTS] = { "prog_filter", "prog_xsk" };
 
 struct parts {
@@ -90,7 +89,7 @@ static int maps_make(const struct target *t, struct attached *ret, struct err *e
 		return fail(e, errno, "the map of sockets can't be made: %s", strerror(errno));
 	ret->nfds = 2;
 	for (unsigned i = 0; i < PARTS; i++) {
-		int r = pins_put(t->pins, map_pins[i], ret->fds[i], e);
+		int r = pins_put(t->pins, loader_map_pin(NIC_FORM_DISPATCHER, i), ret->fds[i], e);
 
 		if (r < 0)
 			return r;
@@ -232,7 +231,7 @@ static int detach_ours(const struct target *t, struct xdp_multiprog *mp)
 static bool have_pins(const struct target *t)
 {
 	for (unsigned i = 0; i < PARTS; i++) {
-		_cleanup_fd_ int fd = pins_get(t->pins, map_pins[i]);
+		_cleanup_fd_ int fd = pins_get(t->pins, loader_map_pin(NIC_FORM_DISPATCHER, i));
 
 		if (fd >= 0)
 			return true;

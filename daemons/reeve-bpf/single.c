@@ -12,7 +12,7 @@
 
 #include "reeve_xdp.skel.h"
 
-#define LINK_PIN "link"
+#define LINK_PIN LOADER_PIN_LINK
 #define PROG_PIN "prog"
 
 static void skeleton_close(struct reeve_xdp **s)
@@ -58,10 +58,11 @@ static int pin(const struct target *t, struct reeve_xdp *s, struct err *e)
 		const char *name;
 		int fd;
 	} pins[] = {
-		{ "map_tables", bpf_map__fd(s->maps.tables) },
-		{ "map_xskmaps", bpf_map__fd(s->maps.xskmaps) },
-		{ "map_owners", bpf_map__fd(s->maps.owners) },
-		{ "map_flows", bpf_map__fd(s->maps.flows) },
+		{ loader_map_pin(NIC_FORM_SINGLE, LOADER_FD_TABLES), bpf_map__fd(s->maps.tables) },
+		{ loader_map_pin(NIC_FORM_SINGLE, LOADER_FD_XSKMAPS),
+		  bpf_map__fd(s->maps.xskmaps) },
+		{ loader_map_pin(NIC_FORM_SINGLE, LOADER_FD_OWNERS), bpf_map__fd(s->maps.owners) },
+		{ loader_map_pin(NIC_FORM_SINGLE, LOADER_FD_FLOWS), bpf_map__fd(s->maps.flows) },
 		{ PROG_PIN, bpf_program__fd(s->progs.reeve_xdp) },
 	};
 

@@ -196,6 +196,8 @@ static void take_maps(struct iface *f, const struct loader_answer *a, const int 
 	f->form = a->form;
 	f->mode = a->mode;
 	memcpy(f->maps, fds, maps_of(a->form) * sizeof(*fds));
+	f->record->mode = a->mode;
+	f->record->form = a->form;
 	f->record->channels_were = f->channels_owed ? f->channels_owed : a->channels_were;
 	f->state = IFACE_OPEN;
 }
@@ -263,6 +265,7 @@ static int write_down(struct reeved *d, struct iface *f, const char *name, bool 
 	if (!r)
 		return fail(e, ENOSPC, "%d interfaces are to be put back, no more fit", IFACES_MAX);
 	f->record = r;
+	r->form = NIC_FORM_NONE;
 	f->channels_owed = r->channels_were;
 	if (channels && !f->channels_owed)
 		r->channels_were = iface_channels(d->nics.ethtool, name);
@@ -346,7 +349,7 @@ void iface_open(struct reeved *d, const struct pp_nic_open *m)
 
 /* --- what a predecessor left ---------------------------------------------------------- */
 
-static void undo_left(struct reeved *d, struct nic_record *record)
+static void go_on_or_undo(struct reeved *d, struct nic_record *record)
 {
 	struct iface *f = iface_new(d, record->ifindex);
 	char name[NIC_NAME_MAX];
@@ -358,6 +361,10 @@ static void undo_left(struct reeved *d, struct nic_record *record)
 	}
 	f->record = record;
 	same = iface_name(record->ifindex, name, NULL) == 0 && !strcmp(name, record->name);
+	if (same && d->adopting) {
+		iface_adopt(d, f);
+		return;
+	}
 	rules_end(&d->nics, record, same ? name : NULL);
 	detach(d, f, same);
 }
@@ -372,6 +379,7 @@ int nics_open(struct reeved *d, struct err *e)
 		d->nics.ethtool = NULL;
 	for (int i = 0; i < IFACES_MAX; i++)
 		if (d->nics.table->nics[i].ifindex)
-			undo_left(d, &d->nics.table->nics[i]);
+			go_on_or_undo(d, &d->nics.table->nics[i]);
+	rules_unclaim(&d->nics);
 	return 0;
 }

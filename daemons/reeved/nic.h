@@ -6,6 +6,7 @@
  *
  *   loader.c     runs reeve-bpf, which does what takes long
  *   nic.c        an interface's life: opened, open, closed
+ *   nic_adopt.c  one that a predecessor left
  *   nic_owner.c  who is on it: owners, and their queues
  *   nic_port.c   their ports, and what these counted
  *   nic_xsk.c    their sockets
@@ -87,12 +88,20 @@ struct nic_record {
 	uint32_t ifindex;	/* 0: unused */
 	uint32_t channels_were; /* 0: not changed */
 	uint32_t ntuple_changed;
+	uint32_t form, mode; /* NIC_FORM_NONE: nothing was attached yet */
 	uint32_t pad;
 	uint64_t netns; /* inode */
 	char name[NIC_NAME_MAX];
 };
 
 /* Written right after the change: only then it is known where the rule is. */
+/* Written when it is there, so that its maps are found again; cleared when they are given up. */
+struct owner_record {
+	uint32_t ifindex; /* 0: unused */
+	uint32_t number, slot;
+	char tenant[TENANT_NAME_MAX];
+};
+
 struct rule_record {
 	uint32_t ifindex; /* 0: unused */
 	uint32_t owner, queue;
@@ -102,6 +111,7 @@ struct rule_record {
 struct nic_table {
 	struct nic_record nics[IFACES_MAX];
 	struct rule_record rules[IFACE_RULES_MAX];
+	struct owner_record owners[IFACE_OWNERS_MAX];
 };
 
 /* --- nic.c --------------------------------------------------------------------- */
@@ -120,6 +130,7 @@ struct iface {
 	uint32_t serial;	  /* of the PP_NIC_OPEN to be answered; 0: nobody waits */
 	bool close_wanted;	  /* as soon as it is open */
 	bool unclaimed;
+	bool adopted; /* from a predecessor, and not swept yet */
 	/* To be answered when it is open, or opened when it is closed; type 0: neither. */
 	struct pp_nic_open again;
 	struct loader_run run;
@@ -149,7 +160,7 @@ struct nics {
 	struct loaders lanes[LANE_MAX];
 };
 
-/* Also begins to undo what a predecessor left. */
+/* Also goes on with what a predecessor left, or begins to undo it: d->adopting. */
 int nics_open(struct reeved *d, struct err *e);
 bool nics_idle(const struct nics *n); /* nothing is open, and nothing is being closed */
 /* At our own end: all is put back, and nobody waits for answers any more. */
@@ -174,12 +185,23 @@ void nics_unclaim(struct reeved *d);
 /* The next core has named all that it holds: what is unclaimed still is dropped. */
 void nics_sweep(struct reeved *d);
 
+/* --- nic_adopt.c --------------------------------------------------------------- */
+
+/* A new one with its record: all that is there, unclaimed; or it is closed, and that is said. */
+void iface_adopt(struct reeved *d, struct iface *f);
+/* When all is claimed: what was nobody's, and could not be told from others' before. */
+void iface_sweep_adopted(struct iface *f);
+
 /* --- nic_record.c -------------------------------------------------------------- */
 
 int records_open(struct reeved *d, struct err *e);
 /* Of an earlier life of the same interface, or a new one; NULL: too many. */
 struct nic_record *record_make(struct nics *n, uint32_t ifindex, const char *name);
 void record_drop(struct nic_record *r);
+/* As many as owners may be. */
+struct owner_record *owner_record_make(struct nics *n, uint32_t ifindex, uint32_t number,
+				       uint32_t slot, const char *tenant);
+void owner_record_drop(struct owner_record *r);
 /* NULL: too many. */
 struct rule_record *rule_free(struct nics *n);
 void rule_write(struct rule_record *r, const struct rule_record *rule);
@@ -210,6 +232,7 @@ struct owner {
 	enum owner_state state;
 	bool unclaimed;
 	uint32_t number;
+	struct owner_record *record; /* NULL: it is not there yet */
 	/* By name: a new config may give its number to another one. */
 	char tenant[TENANT_NAME_MAX];
 	struct port_set *ports; /* NULL: none was yet */
@@ -222,6 +245,8 @@ struct owner {
 	uint32_t nflows;
 };
 
+/* One that a predecessor had; false: its maps are not there any more. */
+bool owner_adopt(struct nics *n, struct iface *f, struct owner_record *r);
 /* Also one that is being made. */
 struct owner *owner_find(const struct iface *f, uint32_t number);
 /* Whether it is there, and unclaimed. */
@@ -252,6 +277,10 @@ bool owner_has_port(const struct owner *o, uint16_t port);
 int owner_write_port(const struct owner *o, uint16_t port, bool fresh);
 void owner_count(const struct iface *f, const struct owner *o, const struct pp_nic_count *m,
 		 struct pp_nic_counts *ret);
+/* Single form: those that are on in its table. */
+void ports_adopt(struct iface *f, struct owner *o);
+/* Dispatcher form: keys of the filter that no owner has. */
+void ports_sweep_shared(struct iface *f);
 /* At the owner's end. */
 void ports_end(struct iface *f, struct owner *o);
 void ports_unclaim(struct owner *o);
@@ -265,6 +294,9 @@ void xsks_unask(struct nics *n);
 
 /* --- nic_flow.c ---------------------------------------------------------------- */
 
+/* One that is in the map; false: out of memory. */
+struct reeve_flow_key;
+bool flow_adopt(struct iface *f, struct owner *o, const struct reeve_flow_key *key, uint32_t place);
 /* Whether it is there, and unclaimed. */
 bool flow_is_left(struct nics *n, const struct iface *f, const struct owner *o,
 		  const struct pp_nic_flow *m);

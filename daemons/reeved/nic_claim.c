@@ -45,7 +45,9 @@ void nics_sweep(struct reeved *d)
 {
 	sweep_ifaces(d);
 	for (struct iface *f = d->nics.first; f; f = f->next)
-		if (f->state == IFACE_OPEN)
+		if (f->state == IFACE_OPEN) {
 			owners_sweep(d, f);
+			iface_sweep_adopted(f);
+		}
 	rules_sweep(&d->nics);
 }

@@ -160,6 +160,21 @@ static int set_soft(struct iface *f, struct owner *o, struct soft_flow *s)
 	return owner_has_port(o, s->key.dst_port) ? owner_write_port(o, s->key.dst_port, false) : 0;
 }
 
+/* Its number is the core's to say; these are no core's. */
+bool flow_adopt(struct iface *f, struct owner *o, const struct reeve_flow_key *key, uint32_t place)
+{
+	struct soft_flow *s = malloc(sizeof(*s));
+
+	if (!s)
+		return false;
+	*s = (struct soft_flow){
+		.next = o->flows, .number = UINT32_MAX - o->nflows, .place = place, .key = *key
+	};
+	o->flows = s;
+	count_soft(f, o, 1);
+	return true;
+}
+
 static int make_soft(struct iface *f, struct owner *o, const struct soft_flow *want, struct err *e)
 {
 	struct soft_flow *s;

@@ -122,6 +122,7 @@ static void owner_free(struct nics *n, struct owner *o)
 		if (o->slot)
 			slot_free(o->iface, o->slot);
 	}
+	owner_record_drop(o->record);
 	n->owners--;
 	cleanup_fd_p(&o->xskmap);
 	cleanup_fd_p(&o->table);
@@ -142,6 +143,7 @@ static void answer(struct reeved *d, struct owner *o, int error, const char *why
 static void here(struct reeved *d, struct owner *o)
 {
 	o->state = OWNER_HERE;
+	o->record = owner_record_make(&d->nics, o->iface->ifindex, o->number, o->slot, o->tenant);
 	answer(d, o, 0, "");
 }
 
@@ -167,6 +169,45 @@ static void make_maps(struct reeved *d, struct iface *f, struct owner *o)
 
 	o->slot = q.slot = slot_take(f);
 	loader_start(d, &o->run, &q, &f->maps[LOADER_FD_TABLES], on_made);
+}
+
+static void slot_mark(struct iface *f, uint32_t slot)
+{
+	f->slots[slot / 64] |= UINT64_C(1) << slot % 64;
+}
+
+static bool open_own_maps(const struct iface *f, struct owner *o)
+{
+	if (!is_single(f))
+		return true;
+	o->table = bpfmap_inner(f->maps[LOADER_FD_TABLES], o->slot);
+	o->xskmap = bpfmap_inner(f->maps[LOADER_FD_XSKMAPS], o->slot);
+	return o->table >= 0 && o->xskmap >= 0;
+}
+
+bool owner_adopt(struct nics *n, struct iface *f, struct owner_record *r)
+{
+	struct owner *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return false;
+	*o = (struct owner){ .state = OWNER_HERE, .number = r->number, .xskmap = -1, .table = -1 };
+	o->slot = is_single(f) ? r->slot : 0;
+	if (!open_own_maps(f, o)) {
+		n->owners++; /* owner_free() takes one off */
+		owner_free(n, o);
+		return false;
+	}
+	if (o->slot)
+		slot_mark(f, o->slot);
+	str_copy(o->tenant, sizeof(o->tenant), r->tenant);
+	str_copy(f->tenant, sizeof(f->tenant), r->tenant);
+	o->record = r;
+	o->iface = f;
+	o->next = f->owners;
+	f->owners = o;
+	n->owners++;
+	return true;
 }
 
 static int claim(struct reeved *d, struct owner *o, const struct pp_nic_owner *m, struct err *e)

@@ -80,13 +80,16 @@ int owner_write_port(const struct owner *o, uint16_t port, bool fresh)
 static int share_port(struct iface *f, uint16_t port)
 {
 	const struct reeve_count none = { 0 };
+	struct reeve_count there;
 	int r = 0;
 
 	if (!f->port_users)
 		f->port_users = calloc(NIC_PORTS, sizeof(*f->port_users));
 	if (!f->port_users)
 		return -ENOMEM;
-	if (!f->port_users[port])
+	/* What is there of a predecessor goes on counting. */
+	if (!f->port_users[port] &&
+	    !(f->adopted && bpfmap_get(f->maps[LOADER_FD_FILTER], &port, &there) == 0))
 		r = bpfmap_set(f->maps[LOADER_FD_FILTER], &port, &none);
 	if (r == 0)
 		f->port_users[port]++;
@@ -156,6 +159,42 @@ void owner_count(const struct iface *f, const struct owner *o, const struct pp_n
 {
 	for (uint32_t i = 0; i < m->n; i++)
 		count_port(f, o, m->ports[i], &ret->counts[i]);
+}
+
+static int adopt_some(struct owner *o, uint32_t first)
+{
+	static struct reeve_port some[BPFMAP_SOME_MAX];
+	int r = bpfmap_get_some(o->table, first, BPFMAP_SOME_MAX, some, sizeof(some[0]));
+
+	for (uint32_t i = 0; r == 0 && i < BPFMAP_SOME_MAX; i++)
+		if (some[i].packets & REEVE_PORT_ON)
+			note_port(o, (uint16_t)(first + i), true);
+	return r;
+}
+
+void ports_adopt(struct iface *f, struct owner *o)
+{
+	int r = 0;
+
+	if (f->form != NIC_FORM_SINGLE || !have_set(o))
+		return;
+	for (uint32_t first = 0; r == 0 && first < NIC_PORTS; first += BPFMAP_SOME_MAX)
+		r = adopt_some(o, first);
+	if (r < 0)
+		nics_complain("ports can't be read", f->record->name, strerror(-r));
+}
+
+void ports_sweep_shared(struct iface *f)
+{
+	uint16_t port, next;
+	int r = bpfmap_next(f->maps[LOADER_FD_FILTER], NULL, &port);
+
+	while (r == 0) {
+		r = bpfmap_next(f->maps[LOADER_FD_FILTER], &port, &next);
+		if (!f->port_users || !f->port_users[port])
+			bpfmap_del(f->maps[LOADER_FD_FILTER], &port);
+		port = next;
+	}
 }
 
 /* In the single form they went with the owner's table. */

@@ -44,6 +44,9 @@ static void forget_strangers(struct nics *n)
 	for (int i = 0; i < IFACE_RULES_MAX; i++)
 		if (!find(n, n->table->rules[i].ifindex))
 			n->table->rules[i].ifindex = 0;
+	for (int i = 0; i < IFACE_OWNERS_MAX; i++)
+		if (!find(n, n->table->owners[i].ifindex))
+			n->table->owners[i].ifindex = 0;
 }
 
 int records_open(struct reeved *d, struct err *e)
@@ -91,6 +94,28 @@ struct nic_record *record_make(struct nics *n, uint32_t ifindex, const char *nam
 void record_drop(struct nic_record *r)
 {
 	write_number(&r->ifindex, 0);
+}
+
+struct owner_record *owner_record_make(struct nics *n, uint32_t ifindex, uint32_t number,
+				       uint32_t slot, const char *tenant)
+{
+	struct owner_record *r = n->table->owners;
+
+	while (r < n->table->owners + IFACE_OWNERS_MAX && r->ifindex)
+		r++;
+	if (r == n->table->owners + IFACE_OWNERS_MAX)
+		return NULL;
+	r->number = number;
+	r->slot = slot;
+	str_copy(r->tenant, sizeof(r->tenant), tenant);
+	write_number(&r->ifindex, ifindex);
+	return r;
+}
+
+void owner_record_drop(struct owner_record *r)
+{
+	if (r)
+		write_number(&r->ifindex, 0);
 }
 
 struct rule_record *rule_free(struct nics *n)

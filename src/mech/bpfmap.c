@@ -75,3 +75,85 @@ int bpfmap_del(int map, const void *key)
 
 	return r == -ENOENT ? 0 : r;
 }
+
+int bpfmap_next(int map, const void *key, void *ret)
+{
+	return element(BPF_MAP_GET_NEXT_KEY, map, key, ret);
+}
+
+/* Slower, for kernels and maps without batches. */
+static int get_each(int map, uint32_t first, uint32_t n, char *values, uint32_t value_size)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < n && r == 0; i++) {
+		uint32_t key = first + i;
+
+		r = bpfmap_get(map, &key, values + (size_t)i * value_size);
+	}
+	return r;
+}
+
+int bpfmap_get_some(int map, uint32_t first, uint32_t n, void *values, uint32_t value_size)
+{
+	uint32_t keys[BPFMAP_SOME_MAX], before = first - 1, last;
+	union bpf_attr attr;
+	int r;
+
+	if (n > BPFMAP_SOME_MAX)
+		return -EINVAL;
+	memset(&attr, 0, sizeof(attr));
+	attr.batch.map_fd = (uint32_t)map;
+	attr.batch.in_batch = first ? (uintptr_t)&before : 0;
+	attr.batch.out_batch = (uintptr_t)&last;
+	attr.batch.keys = (uintptr_t)keys;
+	attr.batch.values = (uintptr_t)values;
+	attr.batch.count = n;
+	r = sys_bpf(BPF_MAP_LOOKUP_BATCH, &attr);
+	/* -ENOENT: it came to the map's end, with as many as there are. */
+	if ((r == 0 || r == -ENOENT) && attr.batch.count == n && keys[0] == first)
+		return 0;
+	return get_each(map, first, n, values, value_size);
+}
+
+int bpfmap_open(const char *path)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.pathname = (uintptr_t)path;
+	return sys_bpf(BPF_OBJ_GET, &attr);
+}
+
+int bpfmap_inner(int map, uint32_t key)
+{
+	union bpf_attr attr;
+	uint32_t id;
+	int r = bpfmap_get(map, &key, &id);
+
+	if (r < 0)
+		return r;
+	memset(&attr, 0, sizeof(attr));
+	attr.map_id = id;
+	return sys_bpf(BPF_MAP_GET_FD_BY_ID, &attr);
+}
+
+int bpfmap_link_ifindex(const char *path, uint32_t *ret)
+{
+	struct bpf_link_info info;
+	union bpf_attr attr;
+	int link = bpfmap_open(path), r;
+
+	if (link < 0)
+		return link;
+	memset(&info, 0, sizeof(info));
+	memset(&attr, 0, sizeof(attr));
+	attr.info.bpf_fd = (uint32_t)link;
+	attr.info.info_len = sizeof(info);
+	attr.info.info = (uintptr_t)&info;
+	r = sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);
+	close(link);
+	if (r == 0)
+		*ret = info.type == BPF_LINK_TYPE_XDP ? info.xdp.ifindex : 0;
+	return r;
+}

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/cleanup.h"
 #include "privproto/nic.h"
 
 int loader_pin_path(uint32_t ifindex, char ret[static LOADER_PATH_MAX])
@@ -16,6 +17,24 @@ int loader_pin_path(uint32_t ifindex, char ret[static LOADER_PATH_MAX])
 		return -errno;
 	snprintf(ret, LOADER_PATH_MAX, LOADER_PINS "/%ju/%u", (uintmax_t)st.st_ino, ifindex);
 	return 0;
+}
+
+const char *loader_map_pin(enum nic_form form, unsigned n)
+{
+	static const char *const single[] = {
+		[LOADER_FD_TABLES] = "map_tables",
+		[LOADER_FD_XSKMAPS] = "map_xskmaps",
+		[LOADER_FD_OWNERS] = "map_owners",
+		[LOADER_FD_FLOWS] = "map_flows",
+	};
+	static const char *const dispatcher[] = {
+		[LOADER_FD_FILTER] = "map_filter",
+		[LOADER_FD_XSKMAP] = "map_xsks",
+	};
+
+	if (form == NIC_FORM_SINGLE)
+		return n < ARRAY_SIZE(single) ? single[n] : NULL;
+	return n < ARRAY_SIZE(dispatcher) ? dispatcher[n] : NULL;
 }
 
 static bool ifindex_sound(uint32_t ifindex)

@@ -30,6 +30,7 @@ enum {
 	LOADER_MAGIC = 0x7276626c,
 	LOADER_VERSION = 1,
 	LOADER_PATH_MAX = 128,
+	LOADER_PIN_MAX = 16, /* a name below it, with its slash */
 	LOADER_FDS_MAX = 4,
 	LOADER_REQUEST_FDS_MAX = 2,
 	LOADER_SLOTS = 4097, /* REEVE_SLOTS of bpf/layout.h */
@@ -38,6 +39,8 @@ enum {
 
 /* Where pins are: LOADER_PINS "/<inode of the network namespace>/<ifindex>". */
 #define LOADER_PINS "/sys/fs/bpf/reeve"
+
+#define LOADER_PIN_LINK "link"
 
 enum loader_op {
 	LOADER_ATTACH = 1,
@@ -100,6 +103,10 @@ struct loader_answer {
 
 /* The pin folder of an interface in this process's network namespace. */
 int loader_pin_path(uint32_t ifindex, char ret[static LOADER_PATH_MAX]);
+
+/* What LOADER_ATTACH pins its nth map as, in the order of its descriptors; NULL: there are no more.
+ */
+const char *loader_map_pin(enum nic_form form, unsigned n);
 
 /* Descriptors that come with such a request. */
 unsigned loader_request_fds(uint32_t op);

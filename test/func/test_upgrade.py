@@ -4,6 +4,8 @@ import os
 import signal
 import threading
 
+import mtl
+import pytest
 from test_crash import Load, overlaps
 
 CONF = 'tenant "default" { quota { lcore = 1000 } }'
@@ -218,3 +220,138 @@ def test_many_kills_of_reeved(house):
     last = house.start(conf=CONF)
     with last.connect_native() as native:
         assert {int(name.split()[1]) for name in native.lcores()} == set(held)
+
+
+# --- interfaces ---
+
+PORT, OTHER = 5000, 5001
+
+
+def frames(nic, client, queue, port, count=3):
+    nic.send(queue, nic.udp(port), count)
+    return client.ports(count) == {port: count}
+
+
+def replace_by_kill(lab, reeved):
+    reeved.kill()
+    return lab.start()
+
+
+def replace_by_upgrade(_lab, reeved):
+    with reeved.connect_native() as admin:
+        upgrade(admin)
+    return reeved
+
+
+def replace_by_stop(lab, reeved):
+    with reeved.connect_native() as admin:
+        admin.call("Stop", keep=True)
+    assert reeved.wait() == 0
+    return lab.start()
+
+
+REPLACED = pytest.mark.parametrize(
+    "replaced", [replace_by_kill, replace_by_upgrade, replace_by_stop])
+
+
+@REPLACED
+def test_frames_go_on(lab, replaced):
+    reeved, nic, client = lab.start(), lab.nic(), lab.client()
+    queue = client.attach(nic, [PORT])
+    program = nic.xdp()
+    assert frames(nic, client, queue, PORT)
+    reeved = replaced(lab, reeved)
+    assert nic.xdp() == program, "it was never taken off"
+    assert frames(nic, client, queue, PORT)
+    fresh = lab.client()
+    other = fresh.attach(nic, [OTHER])
+    assert other != queue
+    assert frames(nic, fresh, other, OTHER)
+    assert frames(nic, client, queue, PORT)
+    since = reeved.mark()
+    client.kill()
+    reeved.wait_log("instance-end", since)
+    third = lab.client()
+    assert third.attach(nic, [PORT]) == queue, "it was given back when its process ended"
+    assert frames(nic, third, queue, PORT)
+    third.kill()
+    fresh.kill()
+    mtl.poll_until(lambda: lab.bare(nic), "the program is detached")
+
+
+def test_a_client_adds_a_port_after_an_upgrade(lab):
+    reeved, nic, client = lab.start(), lab.nic(), lab.client()
+    queue = client.attach(nic, [PORT])
+    replace_by_upgrade(lab, reeved)
+    assert client.order("port", nic.name, OTHER) == 0
+    assert frames(nic, client, queue, OTHER)
+    assert client.order("unport", nic.name, PORT) == 0
+    kernel = nic.listen(PORT)
+    nic.send(queue, nic.udp(PORT), 2)
+    for _ in range(2):
+        kernel.recv(100)
+
+
+@REPLACED
+def test_flows_and_counters_go_on(lab, replaced):
+    soft = 'nic "eth1" {\n\tsoft-flows = true\n}\n'
+    reeved, nic, client = lab.start(soft), lab.nic(), lab.client()
+    queue = client.attach(nic)
+    assert client.order("flow", nic.name, queue, "-", nic.ours, PORT) > 0
+    assert client.order("port", nic.name, PORT) == 0
+    assert frames(nic, client, queue, PORT)
+
+    def counted(daemon):
+        with daemon.connect_native() as native:
+            return [(p["port"], p["packets"]) for p in native.all("ListPorts")], \
+                len(native.all("ListFlows"))
+
+    before = counted(reeved)
+    assert before == ([(PORT, 3)], 1)
+    if replaced is not replace_by_upgrade:
+        lab.house.daemons[-1].kill() if replaced is replace_by_kill else \
+            reeved.connect_native().call("Stop", keep=True)
+        reeved.process.wait(10)
+        reeved = lab.start(soft)
+    else:
+        replaced(lab, reeved)
+    assert counted(reeved) == before
+    assert frames(nic, client, queue, PORT)
+    assert counted(reeved) == ([(PORT, 6)], 1)
+
+
+def test_what_nobody_claims_is_taken_off(lab):
+    """The journal is gone, the pins are not."""
+    reeved, nic, client = lab.start(), lab.nic(), lab.client()
+    client.attach(nic, [PORT])
+    reeved.kill()
+    os.truncate(lab.house.path("/run/reeve/state/lease.journal"), 0)
+    lab.start()
+    mtl.poll_until(lambda: lab.bare(nic), "the program is detached")
+
+
+def test_an_interface_that_can_not_be_gone_on_with(lab):
+    """Somebody removed a pin: what is left is undone, and its leases end."""
+    reeved, nic, client = lab.start(), lab.nic(), lab.client()
+    client.attach(nic, [PORT])
+    reeved.kill()
+    lab.house.run("sh", "-c", "rm /sys/fs/bpf/reeve/*/*/map_owners", check=True)
+    reeved = lab.start()
+    reeved.wait_log("an interface can't be gone on with.*map_owners")
+    client.kill()
+    mtl.poll_until(lambda: lab.bare(nic), "the program is detached")
+    fresh = lab.client()
+    queue = fresh.attach(nic, [OTHER])
+    assert frames(nic, fresh, queue, OTHER)
+
+
+def test_many_kills_of_reeved_under_frames(lab):
+    reeved, nic, client = lab.start(), lab.nic(), lab.client()
+    queue = client.attach(nic, [PORT])
+    program = nic.xdp()
+    for _ in range(int(os.environ.get("KILLS", 5))):
+        reeved.kill()
+        assert frames(nic, client, queue, PORT)
+        reeved = lab.start()
+        assert frames(nic, client, queue, PORT)
+    assert nic.xdp() == program

@@ -147,6 +147,45 @@ int bpfmap_get(int map, const void *key, void *value)
 	return 0;
 }
 
+int bpfmap_next(int map, const void *key, void *ret)
+{
+	(void)map;
+	(void)key;
+	(void)ret;
+	return -ENOENT;
+}
+
+int bpfmap_get_some(int map, uint32_t first, uint32_t n, void *values, uint32_t value_size)
+{
+	(void)map;
+	(void)first;
+	(void)n;
+	(void)values;
+	(void)value_size;
+	return -ENOTSUP;
+}
+
+/* Nothing is pinned here: what a predecessor left can only be undone. */
+int bpfmap_open(const char *path)
+{
+	(void)path;
+	return -ENOENT;
+}
+
+int bpfmap_inner(int map, uint32_t key)
+{
+	(void)map;
+	(void)key;
+	return -ENOENT;
+}
+
+int bpfmap_link_ifindex(const char *path, uint32_t *ret)
+{
+	(void)path;
+	(void)ret;
+	return -ENOENT;
+}
+
 int bpfmap_del(int map, const void *key)
 {
 	struct element *e = find(map, key, key_size(map));
