@@ -12,7 +12,7 @@ struct conn;
 
 void mtl_events(struct conn *c, uint32_t events);
 void mtl_closed(struct conn *c);
-/* What an earlier core kept of it is gone on with, once the core is ready; false: it can't be. */
+/* What an earlier core kept of it is gone on with, once the core is ready. */
 bool mtl_resumed(struct conn *c);
 bool native_resumed(struct conn *c);
 void native_events(struct conn *c, uint32_t events);

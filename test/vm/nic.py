@@ -226,25 +226,35 @@ def test_foreign_program_in_a_dispatcher_goes_on(scene):
 
 @in_each_form
 def manager_is_killed(scene, form, mode):
-    """After kill -9 with a client attached, the next manager's clients get frames."""
+    """After kill -9 with a client attached its frames go on, and the next manager's
+    clients get theirs, on a new port and on queues that are nobody's."""
     eth0 = wire.set_up(scene)
     eth0.need_queues()
     daemon = scene.daemon(conf(form, mode))
     orphan = wire.client(scene)
-    orphan.attach(eth0, [PORT], queues=3)
-    assert daemon.end(signal.SIGKILL) == -signal.SIGKILL
-    scene.daemon(conf(form, mode))
-    gone(eth0, PATIENCE)
-    orphan.kill()
-    client = wire.client(scene)
     kernel, other = eth0.listen(PORT), eth0.listen(OTHER)
-    assert client.attach(eth0, [OTHER], queues=3) == [1, 2, 3]
-    assert len(eth0.chain()) == (3 if form == "dispatcher" else 1)
-    eth0.send(OTHER)
-    got, rest = everybody_got(OTHER, [client], other)
-    assert set(got) == {0, 1, 2} and rest
+    assert orphan.attach(eth0, [PORT]) == 1
     eth0.send(PORT)
-    assert everybody_got(PORT, [client], kernel) == ({}, set(SOURCES))
+    before = everybody_got(PORT, [orphan], kernel)
+    assert before[0][0] and before[1]
+    program, chain = eth0.xdp(), eth0.chain()
+    for _ in range(2):
+        assert daemon.end(signal.SIGKILL) == -signal.SIGKILL
+        eth0.send(PORT)
+        assert everybody_got(PORT, [orphan], kernel) == before
+        daemon = scene.daemon(conf(form, mode))
+        assert (eth0.xdp(), eth0.chain()) == (program, chain)
+    client = wire.client(scene)
+    assert client.attach(eth0, [OTHER], queues=2) == [2, 3]
+    eth0.send(OTHER)
+    got, theirs, _ = everybody_got(OTHER, [client, orphan], other)
+    assert set(got) == {0, 1} and (not theirs or form == "dispatcher")
+    eth0.send(PORT)
+    assert everybody_got(PORT, [orphan], kernel)[0] == before[0]
+    orphan.kill()
+    mtl.poll_until(lambda: queues() == {"queue 2", "queue 3"}, "its queue is back", PROMPT)
+    client.kill()
+    gone(eth0)
 
 
 def test_channels_of_the_config(scene):
