@@ -162,9 +162,12 @@ static void give_up(struct core *core, const struct pp_conn *id, struct kept *k,
 	tell_closed(core, *id);
 }
 
-static bool goes_on(struct conn *c)
+static void take_on(struct conn *c)
 {
-	return c->door == PP_DOOR_MTL ? mtl_resumed(c) : native_resumed(c);
+	if (c->door == PP_DOOR_MTL)
+		mtl_resumed(c);
+	else
+		native_resumed(c);
 }
 
 /* What the core before was at work on may end this one, too: not for ever. */
@@ -201,12 +204,12 @@ void conn_resume(struct core *core, const struct pp_conn *id, int fd)
 		return;
 	}
 	conn_begin(c);
+	/* Before anything that may close it: then all of it is there to be taken down. */
+	take_on(c);
 	if (is_too_much(c))
 		conn_close(c, "the core ended more than once over what it sent");
 	else if (process_rejoin(c) < 0)
 		conn_close(c, "its process ended");
-	else if (!goes_on(c))
-		conn_close(c, "out of memory");
 }
 
 void conns_go_on(struct core *core)

@@ -52,16 +52,15 @@ void mtl_closed(struct conn *c)
 }
 
 /* What goes with an answer can't be kept: its request is done again. */
-bool mtl_resumed(struct conn *c)
+void mtl_resumed(struct conn *c)
 {
 	struct kept *k = c->kept;
 
 	if (!k->out_fds)
-		return true;
+		return;
 	kept_change(c->core, k);
 	k->out_at = k->out_len = 0;
 	k->out_fds = 0;
-	return true;
 }
 
 static ssize_t send_reply(struct conn *c)

@@ -88,12 +88,11 @@ static void drop_answer(struct conn *c)
 }
 
 /* What goes with an answer can't be kept: its request is done again. */
-bool native_resumed(struct conn *c)
+void native_resumed(struct conn *c)
 {
 	const struct kept_native *n = kept_of(c);
 
-	if (!share_charge(c, extent_bytes(&n->in) + extent_bytes(&n->out)))
-		return false;
+	share_charge_kept(c, extent_bytes(&n->in) + extent_bytes(&n->out));
 	if (c->kept->out_fds)
 		drop_answer(c);
 	for (uint32_t plane = 0; plane < PLANE_MAX; plane++)
@@ -102,7 +101,6 @@ bool native_resumed(struct conn *c)
 		c->native.stream_tenant = stream_tenant(c);
 		link_stream(c);
 	}
-	return true;
 }
 
 /* --- out -------------------------------------------------------------------- */

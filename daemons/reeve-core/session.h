@@ -12,9 +12,9 @@ struct conn;
 
 void mtl_events(struct conn *c, uint32_t events);
 void mtl_closed(struct conn *c);
-/* What an earlier core kept of it is gone on with, once the core is ready. */
-bool mtl_resumed(struct conn *c);
-bool native_resumed(struct conn *c);
+/* What an earlier core kept of it: counted and linked; gone on with once the core is ready. */
+void mtl_resumed(struct conn *c);
+void native_resumed(struct conn *c);
 void native_events(struct conn *c, uint32_t events);
 void native_closed(struct conn *c);
 /* A message with its NUL; takes the text. NULL closes: out of memory. */

@@ -103,6 +103,12 @@ void share_give_back(struct conn *c)
 	free(s);
 }
 
+void share_charge_kept(struct conn *c, size_t bytes)
+{
+	c->core->bytes += bytes;
+	c->share->bytes += bytes;
+}
+
 bool share_charge(struct conn *c, size_t bytes)
 {
 	struct core *core = c->core;
@@ -110,8 +116,7 @@ bool share_charge(struct conn *c, size_t bytes)
 	if (bytes > BYTES_MAX - core->bytes ||
 	    c->share->bytes + bytes > BYTES_MAX - core->bytes - bytes)
 		return false;
-	core->bytes += bytes;
-	c->share->bytes += bytes;
+	share_charge_kept(c, bytes);
 	return true;
 }
 

@@ -29,6 +29,8 @@ bool share_take(struct conn *c);
 void share_give_back(struct conn *c);
 /* Memory that a client makes us keep. false: its uid has its share; close it then. */
 bool share_charge(struct conn *c, size_t bytes);
+/* The same for what an earlier core kept: it was within the share then. */
+void share_charge_kept(struct conn *c, size_t bytes);
 void share_refund(struct conn *c, size_t bytes);
 /*
  * Once more for the uid and its tenant; false: they had it too often. *ret_held

@@ -9,6 +9,7 @@ import time
 
 import mtl
 import pytest
+import varlink
 
 BARE = range(16, 120)  # lcore ids that are no CPU of a small host
 
@@ -64,6 +65,33 @@ def test_who_ends_while_there_is_no_core_holds_nothing_afterwards(mortal):
     with mortal.connect_mtl() as other:
         other.register()
         assert other.get(70) == 0
+
+
+@pytest.mark.parametrize("doing", ["a stream", "half a call", "a plane"])
+def test_a_process_that_ends_while_there_is_no_core(house, mortal, doing):
+    """Its socket lives, in this process; whatever it was about is taken down."""
+    peer = house.peer()
+    client, watched = mortal.connect_native(peer), mortal.connect_native(peer)
+    if doing == "a stream":
+        client.stream()
+        client.reply()
+    elif doing == "a plane":
+        client.call("HoldPlane", plane="mtl")
+    else:
+        client.sock.sendall(b'{"method": "io.reeve.Sta')
+        watched.call("Status")
+    core = mortal.core_pid()
+    os.kill(core, signal.SIGSTOP)
+    peer.kill()
+    os.kill(core, signal.SIGKILL)
+    mortal.wait_log("ready again")
+    for one in client, watched:
+        with pytest.raises(varlink.Closed):
+            while True:
+                one.reply()
+    with mortal.connect_native() as other:
+        assert other.call("Status")["clients"] == 1
+        assert other.call("HoldPlane", plane="mtl")["already"]
 
 
 def test_who_connects_while_there_is_no_core_is_served(mortal):
