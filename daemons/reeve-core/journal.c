@@ -28,18 +28,24 @@ struct call {
 	uint32_t kind; /* written last, and cleared first */
 	uint32_t slot;
 	uint32_t base; /* in_len or out_at before */
-	uint32_t pad;
 	struct mmsghdr msg;
 	struct iovec iov;
 };
 
-struct journal_file {
+struct front {
 	struct journal_head head;
-	struct pp_conn at_work; /* its slot plus 1; 0: nobody */
 	struct call call;
-	uint32_t kept_ready; /* so many records have been used */
-	uint64_t logged;     /* as core::logged */
-	alignas(PAGE) struct undo undo;
+	struct pp_conn at_work; /* its slot plus 1; 0: nobody */
+	uint64_t logged;	/* as core::logged */
+	uint32_t kept_ready;	/* so many records have been used */
+};
+
+struct journal_file {
+	union {
+		struct front front;
+		uint8_t page[PAGE];
+	};
+	struct undo undo;
 };
 
 static size_t round_up(size_t n)
@@ -77,7 +83,7 @@ bool journal_ready_kept(struct journal *j, uint32_t slot)
 		if (!make_pages(&j->kept[j->kept_ready], KEPT_STEP * sizeof(*j->kept)))
 			return false;
 		j->kept_ready += KEPT_STEP;
-		j->file->kept_ready = j->kept_ready;
+		j->file->front.kept_ready = j->kept_ready;
 	}
 	return true;
 }
@@ -106,19 +112,19 @@ void journal_settle(struct core *core)
 	struct journal *j = &core->journal;
 
 	undo_settle(j->undo);
-	j->file->at_work.slot = 0;
+	j->file->front.at_work.slot = 0;
 	while (j->ngifts)
 		heap_give(&j->heap, &j->gifts[--j->ngifts]);
 }
 
 void journal_logged(struct core *core)
 {
-	core->journal.file->logged = core->logged;
+	core->journal.file->front.logged = core->logged;
 }
 
 void journal_at_work(struct conn *c)
 {
-	struct pp_conn *at_work = &c->core->journal.file->at_work;
+	struct pp_conn *at_work = &c->core->journal.file->front.at_work;
 
 	at_work->use = c->id.use;
 	store_barrier();
@@ -129,7 +135,7 @@ void journal_at_work(struct conn *c)
 
 static void begin_call(struct conn *c, enum call_kind kind, const void *at, size_t size)
 {
-	struct call *call = &c->core->journal.file->call;
+	struct call *call = &c->core->journal.file->front.call;
 
 	journal_settle(c->core);
 	call->slot = c->id.slot;
@@ -144,7 +150,7 @@ static void begin_call(struct conn *c, enum call_kind kind, const void *at, size
 /* May be done again from its beginning. */
 static void end_call(struct core *core)
 {
-	struct call *call = &core->journal.file->call;
+	struct call *call = &core->journal.file->front.call;
 	struct kept *k = &core->journal.kept[call->slot];
 
 	if (call->kind == CALL_RECV)
@@ -163,7 +169,7 @@ static void end_call(struct core *core)
 
 static ssize_t end_with(struct core *core, int n)
 {
-	ssize_t r = n < 0 ? -errno : (ssize_t)core->journal.file->call.msg.msg_len;
+	ssize_t r = n < 0 ? -errno : (ssize_t)core->journal.file->front.call.msg.msg_len;
 
 	end_call(core);
 	return r;
@@ -172,14 +178,14 @@ static ssize_t end_with(struct core *core, int n)
 ssize_t journal_recv(struct conn *c, void *at, size_t size)
 {
 	begin_call(c, CALL_RECV, at, size);
-	return end_with(c->core, recvmmsg(c->watch.fd, &c->core->journal.file->call.msg, 1,
+	return end_with(c->core, recvmmsg(c->watch.fd, &c->core->journal.file->front.call.msg, 1,
 					  MSG_DONTWAIT, NULL));
 }
 
 ssize_t journal_send(struct conn *c, const void *at, size_t size, const int *fds, unsigned nfds)
 {
 	struct fd_rights rights;
-	struct call *call = &c->core->journal.file->call;
+	struct call *call = &c->core->journal.file->front.call;
 
 	begin_call(c, CALL_SEND, at, size);
 	if (nfds)
@@ -195,7 +201,7 @@ static int make_new(struct journal *j, void *mem, size_t bytes, const char *boot
 	undo_init(j->undo, bytes - offsetof(struct journal_file, undo));
 	if (ledger_init((uint8_t *)mem + ledger_at(), ledger_bytes(), j->undo, &core->ledger) < 0)
 		return fail(e, EINVAL, "the lease memory can't be used");
-	journal_head_write(&j->file->head, bytes, boot_id);
+	journal_head_write(&j->file->front.head, bytes, boot_id);
 	return 0;
 }
 
@@ -239,15 +245,16 @@ static int take_over(struct core *core, uint8_t *mem, size_t bytes, struct err *
 	r = open_ledger(core, mem + ledger_at(), e);
 	if (r < 0)
 		return r;
-	if (call_is_sound(&j->file->call))
+	if (call_is_sound(&j->file->front.call))
 		end_call(core);
-	j->file->call.kind = CALL_NONE;
-	if (j->file->at_work.slot)
-		j->suspect = (struct pp_conn){ j->file->at_work.slot - 1, j->file->at_work.use };
-	j->file->at_work.slot = 0;
-	if (j->file->kept_ready <= PP_CLIENTS_MAX)
-		j->kept_ready = j->file->kept_ready;
-	core->logged = j->file->logged;
+	j->file->front.call.kind = CALL_NONE;
+	if (j->file->front.at_work.slot)
+		j->suspect = (struct pp_conn){ j->file->front.at_work.slot - 1,
+					       j->file->front.at_work.use };
+	j->file->front.at_work.slot = 0;
+	if (j->file->front.kept_ready <= PP_CLIENTS_MAX)
+		j->kept_ready = j->file->front.kept_ready;
+	core->logged = j->file->front.logged;
 	j->taken_over = true;
 	return 0;
 }
@@ -279,7 +286,7 @@ int journal_open(struct core *core, void *mem, size_t bytes, struct err *e)
 	r = journal_boot_id(boot_id, e);
 	if (r < 0)
 		return r;
-	r = journal_head_check(&j->file->head, bytes, boot_id, e);
+	r = journal_head_check(&j->file->front.head, bytes, boot_id, e);
 	if (r == -ENOENT)
 		return make_new(j, mem, bytes, boot_id, core, e);
 	if (r == 0)

@@ -199,7 +199,7 @@ static int take_clients(struct core *core, struct err *e)
 
 	while (n < core->hello.nresumed) {
 		int fds[FD_PASS_MAX];
-		union pp_msg m;
+		union pp_msg m = { .resume.n = 0 };
 		int r = wait_message(core, PP_RESUME, &m, fds, e);
 
 		if (r < 0)
@@ -236,10 +236,10 @@ int link_open(struct core *core, struct err *e)
 	if (r == 0)
 		r = policy_apply(core, c, m.head.serial, e);
 	/* Their transactions ended with the core that made them. */
-	if (r == 0)
+	if (r == 0) {
 		ledger_undo_reserved(core->ledger);
-	if (r == 0)
 		r = take_clients(core, e);
+	}
 	if (r == 0)
 		orphans_find(core);
 	return r < 0 ? r : nics_open(core, core->rtnl_watch.fd, core->ethnl_watch.fd, e);

@@ -48,7 +48,7 @@ static _Noreturn void run_check(const struct reeved *d, const char *path, int er
 	int n = 0;
 
 	snprintf(takes_over, sizeof(takes_over), "--takes-over=%d", JOURNAL_VERSION);
-	for (; d->argv[n] && n < WORDS_MAX; n++)
+	for (; n < WORDS_MAX && d->argv[n]; n++)
 		argv[n] = d->argv[n];
 	argv[n++] = takes_over;
 	argv[n] = NULL;

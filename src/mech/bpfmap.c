@@ -96,7 +96,7 @@ static int get_each(int map, uint32_t first, uint32_t n, char *values, uint32_t 
 
 int bpfmap_get_some(int map, uint32_t first, uint32_t n, void *values, uint32_t value_size)
 {
-	uint32_t keys[BPFMAP_SOME_MAX], before = first - 1, last;
+	uint32_t keys[BPFMAP_SOME_MAX] = { 0 }, before = first - 1, last;
 	union bpf_attr attr;
 	int r;
 

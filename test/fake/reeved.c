@@ -66,8 +66,9 @@ void fake_start(struct fake_reeved *f, const struct conf *conf)
 	f->journal_fd = memfd_create("journal", MFD_CLOEXEC);
 	assert(f->journal_fd >= 0 && ftruncate(f->journal_fd, PP_JOURNAL_BYTES) == 0);
 	mem = mmap(NULL, PP_JOURNAL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, f->journal_fd, 0);
-	assert(mem != MAP_FAILED && start_on(f, mem, conf));
-	f->core.synced = true;
+	assert(mem != MAP_FAILED);
+	f->core.synced = start_on(f, mem, conf);
+	assert(f->core.synced);
 }
 
 bool fake_take_over_copy(struct fake_reeved *f, struct fake_reeved *before, void *journal)
@@ -87,8 +88,11 @@ bool fake_take_over_copy(struct fake_reeved *f, struct fake_reeved *before, void
 
 void fake_take_over(struct fake_reeved *f, struct fake_reeved *before, enum pp_end end)
 {
+	bool sound;
+
 	f->core.hello.last_end = end;
-	assert(fake_take_over_copy(f, before, before->journal));
+	sound = fake_take_over_copy(f, before, before->journal);
+	assert(sound);
 }
 
 struct conn *fake_resume(struct fake_reeved *f, struct fake_reeved *before, uint32_t slot)
