@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 
+import crash
 import nic
 from server import Failed, Floor, Reeve
 
@@ -152,7 +153,8 @@ class Bench:
                          "us", goal, (f"{FEW} clients", median_of(runs_few, point) / 1e3))
             self.row("reeve-core RSS for each client", (full[1] - empty[1]) / (CROWD - 1), "bytes",
                      ("<", 2048))
-            self.row("reeved RSS for each client", (full[0] - empty[0]) / (CROWD - 1), "bytes")
+            self.row("reeved RSS for each client", (full[0] - empty[0]) / (CROWD - 1), "bytes",
+                     ("<", 200))
             self.row("reeved RSS, idle", empty[0] / 1e6, "MB", ("<", 4))
             self.row("reeve-core RSS, idle", empty[1] / 1e6, "MB", ("<", 8))
             self.idle((few, crowd))
@@ -182,6 +184,7 @@ class Bench:
             for part in self.starts, self.rates, self.crowd:
                 part()
             nic.measure(self)
+            crash.measure(self)
         with open(os.path.join(self.out, "results.json"), "w", encoding="ascii") as file:
             json.dump(self.rows, file, indent=1)
             file.write("\n")
