@@ -73,6 +73,7 @@ void fake_start(struct fake_reeved *f, const struct conf *conf)
 
 bool fake_take_over_copy(struct fake_reeved *f, struct fake_reeved *before, void *journal)
 {
+	f->before = before;
 	f->hardware = before->hardware;
 	f->open = f->open_old = before->open;
 	f->location = before->location;

@@ -22,6 +22,7 @@ struct fake_held {
 
 struct fake_reeved {
 	struct core core;
+	struct fake_reeved *before; /* what was left where it stood; kept for who looks for leaks */
 	int sock, null_fd;
 	unsigned opened; /* how often it was */
 	bool open;	 /* the interface ... */

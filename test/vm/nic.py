@@ -250,7 +250,7 @@ def manager_is_killed(scene, form, mode):
     got, theirs, _ = everybody_got(OTHER, [client, orphan], other)
     assert set(got) == {0, 1} and (not theirs or form == "dispatcher")
     eth0.send(PORT)
-    assert everybody_got(PORT, [orphan], kernel)[0] == before[0]
+    assert everybody_got(PORT, [orphan, client], kernel)[0] == before[0]
     orphan.kill()
     mtl.poll_until(lambda: queues() == {"queue 2", "queue 3"}, "its queue is back", PROMPT)
     client.kill()

@@ -98,10 +98,13 @@ static int ask_mtl(struct conn *c, int fd, uint32_t type, uint16_t first, uint16
 
 static int setup(void **state)
 {
+	struct fake_reeved *before = fake;
+
 	(void)state;
 	fake = calloc(1, sizeof(*fake));
 	if (!fake)
 		return -1;
+	fake->before = before;
 	fake_start(fake, NULL);
 	fake_add_nic(fake, FAKE_IF, "eth0");
 	return 0;
