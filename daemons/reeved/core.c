@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/rate.h"
+#include "base/str.h"
 #include "mech/ethnl.h"
 #include "mech/rtnl.h"
 #include "reeved.h"
@@ -144,7 +145,9 @@ static void on_message(struct watch *w, uint32_t events)
 
 static void describe_end(int status, char *buf, size_t size)
 {
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		str_copy(buf, size, "signal 31, a system call that nothing here makes");
+	else if (WIFSIGNALED(status))
 		snprintf(buf, size, "signal %d", WTERMSIG(status));
 	else
 		snprintf(buf, size, "exit status %d", WEXITSTATUS(status));
@@ -222,7 +225,7 @@ static void on_exit_event(struct watch *w, uint32_t events)
 {
 	struct reeved *d = watch_owner(w, struct reeved, core.exit_watch);
 	bool was_ready = d->core.ready;
-	char how[32];
+	char how[64];
 	int status;
 
 	(void)events;

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The core is somebody else's: what it tries from within its sandbox, and what it tells
+reeved, changes nothing."""
+import os
+import shutil
+import subprocess
+
+import mtl
+import pytest
+from daemon import House, status_of
+
+KILLED = "signal 31"
+ON_THE_KERNEL = {
+    "shadow": "EACCES", "write-proc": "EPERM", "reeved-memory": "EACCES",
+    "reeved-environment": "EACCES", "create": "EPERM", "unlink": "EPERM", "rename": "EPERM",
+    "inet": "EPERM", "packet": "EPERM", "netlink": "EPERM", "unix": "EPERM",
+    "connect": KILLED, "bpf": KILLED, "exec": KILLED, "fork": KILLED, "kill-reeved": "EPERM",
+    "kill-all": "EPERM", "pidfd-signal": "EPERM", "ptrace": KILLED, "setuid": KILLED,
+    "mount": KILLED, "unshare": KILLED, "truncate": "EPERM", "fallocate": "EPERM",
+    "executable-memory": "EPERM", "io-uring": KILLED, "keyring": KILLED, "userfaultfd": KILLED,
+    "perf": KILLED, "other-option": "EPERM",
+}
+NO_MESSAGE = "wrong-size", "wrong-side", "too-long", "descriptor"
+
+
+@pytest.fixture
+def attacked(stage, build, tmp_path):
+    """A daemon whose core makes this attack."""
+    houses = []
+
+    def start(attack, conf=None):
+        copy = tmp_path / "stage"
+        subprocess.run(["cp", "-a", stage, copy], check=True)
+        core = next(copy.rglob("libexec/reeve/reeve-core"))
+        core.unlink()
+        shutil.copy(build / "test/fake/compromised_core", core)
+        (core.parent / "attack").write_text(attack)
+        houses.append(House(copy))
+        reeved = houses[-1].start(conf=conf)
+        reeved.core_may_die = True
+        return reeved
+
+    yield start
+    for house in houses:
+        house.close()
+
+
+def host(reeved):
+    """What it could have changed."""
+    house = reeved.house
+    return (house.run("ip", "-d", "link").stdout, house.run("ls", "-R", "/sys/fs/bpf").stdout,
+            sorted(os.listdir(house.path("/run/reeve"))))
+
+
+@pytest.mark.parametrize("attack", ON_THE_KERNEL)
+def test_on_the_kernel(attacked, attack):
+    reeved = attacked(attack)
+    before = host(reeved)
+    wanted = ON_THE_KERNEL[attack]
+    if wanted == KILLED:
+        assert "a system call that nothing here makes" in reeved.wait_log("the core ended.*31")
+    else:
+        assert f"{attack}: {wanted}" in reeved.wait_log("attack why=")
+    assert host(reeved) == before
+    assert reeved.stop() == 0
+
+
+@pytest.mark.parametrize("attack", NO_MESSAGE)
+def test_what_is_no_message_ends_the_core(attacked, attack):
+    reeved = attacked(attack)
+    reeved.wait_log("the core is killed.*no message of the protocol")
+    assert reeved.stop() == 0
+
+
+def test_lies_in_every_field(attacked):
+    conf = 'mtl {\n\tclosed = true\n}\ntenant "t" { uids = {"1001"} }\n'
+    reeved = attacked("lies", conf)
+    before = host(reeved)
+    assert "lies: done" in reeved.wait_log("attack why=")
+    reeved.wait_log("the core asked for what the config does not allow")
+    assert host(reeved) == before
+    assert int(status_of(reeved.pid)["VmRSS"].split()[0]) < 16000
+    assert not os.path.exists(reeved.house.path(mtl.PATH)), "the plane that is off stayed off"
+    assert reeved.stop() == 0
+
+
+def test_a_flood_that_never_reads(attacked):
+    reeved = attacked("flood")
+    assert "flood: done" in reeved.wait_log("attack why=")
+    assert int(status_of(reeved.pid)["VmRSS"].split()[0]) < 16000
+    assert reeved.stop() == 0
