@@ -47,6 +47,8 @@ static void drop_slot(struct clients *c, uint32_t slot)
 {
 	struct kept *k = &c->kept[slot];
 
+	if (c->stored)
+		c->stored[slot].ino = 0;
 	discard(k->fd, c->foreign_fds);
 	k->fd = -1;
 	k->next_free = c->free;

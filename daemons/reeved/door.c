@@ -214,6 +214,7 @@ static void on_connect(struct watch *w, uint32_t events)
 {
 	struct door *door = watch_owner(w, struct door, watch);
 	struct reeved *d = door->d;
+	struct pp_conn conn;
 
 	(void)events;
 	for (int i = 0; i < ACCEPT_BATCH && may_accept(d); i++) {
@@ -223,7 +224,9 @@ static void on_connect(struct watch *w, uint32_t events)
 			accept_failed(d, fd);
 			break;
 		}
-		door_hand_over(d, door->kind, clients_add(&d->clients, door->kind, fd), fd);
+		conn = clients_add(&d->clients, door->kind, fd);
+		fdstore_client(d, conn);
+		door_hand_over(d, door->kind, conn, fd);
 	}
 	doors_adjust(d);
 }
@@ -297,6 +300,7 @@ int door_open(struct reeved *d, enum pp_door kind, const char *path, struct err 
 		door_close(d, kind);
 		return fail(e, -r, "can't watch %s: %s", path, strerror(-r));
 	}
+	fdstore_door(d, kind);
 	doors_adjust(d);
 	return 0;
 }

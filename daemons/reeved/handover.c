@@ -114,6 +114,18 @@ static struct handover *map_table(int fd, struct err *e)
 	return NULL;
 }
 
+/* As one that was mapped, so that it ends as that does. */
+struct handover *handover_new(size_t bytes)
+{
+	struct handover *h = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				  -1, 0);
+
+	if (h == MAP_FAILED)
+		return NULL;
+	h->bytes = bytes;
+	return h;
+}
+
 static void take_back_cloexec(const struct handover *h)
 {
 	set_inherited(h->lock_fd, false);

@@ -45,6 +45,8 @@ struct handover {
 int handover_make(struct reeved *d, struct err *e);
 /* As if there had been none. */
 void handover_cancel(struct reeved *d, int fd);
+/* An empty table of so many bytes. */
+struct handover *handover_new(size_t bytes);
 /* What our predecessor left, if we were started by one. */
 int handover_take(struct reeved *d, struct err *e);
 /* Its listening socket for this path; -1: there is none. It is the caller's. */

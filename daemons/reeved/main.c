@@ -178,7 +178,7 @@ static int take_lock(struct reeved *d, struct err *e)
 	_cleanup_fd_ int fd = -1;
 
 	/* It was never let go: our predecessor is this very process. */
-	if (d->handover && fcntl(d->handover->lock_fd, F_GETFD) >= 0) {
+	if (d->handover) {
 		d->lock_fd = d->handover->lock_fd;
 		return 0;
 	}
@@ -344,9 +344,9 @@ void reeved_core_ready(struct reeved *d, const struct pp_ready *m)
 	first_ready(d);
 }
 
-static void flush_log(void *arg)
+static void on_idle(void *arg)
 {
-	(void)arg;
+	fdstore_flush(arg);
 	log_flush();
 }
 
@@ -365,12 +365,16 @@ static int start(struct reeved *d, struct err *e)
 		r = clients_init(&d->clients, clients < PP_CLIENTS_MAX ? clients : PP_CLIENTS_MAX);
 	if (r < 0)
 		return fail(e, -r, "can't set up: %s", strerror(-r));
-	loop_on_idle(d->loop, flush_log, NULL);
+	loop_on_idle(d->loop, on_idle, d);
 	d->upgraded = d->handover != NULL;
 	r = open_files(d, e);
 	if (r == 0)
+		r = fdstore_open(d, e);
+	fdstore_take(d);
+	if (r == 0)
 		r = open_doors(d, e);
 	handover_clients(d);
+	fdstore_clean(d);
 	return r < 0 ? r : core_start(d, e);
 }
 

@@ -11,6 +11,7 @@
  *   core.c    the core's life: start, messages out, death, restart
  *   upgrade.c another program in the place of this one
  *   handover.c what it gets
+ *   fdstore.c what the service manager keeps for the next one
  *   journal.c what outlives the core, and this process
  *   door.c    the listening sockets
  *   client.c  the connections that were handed over
@@ -63,6 +64,13 @@ struct door {
 	struct reeved *d;
 };
 
+/* One that the service manager keeps, too; `ino` 0: none. */
+struct stored_client {
+	struct pp_conn conn;
+	uint32_t door, pad;
+	uint64_t ino;
+};
+
 /* Connections by slot; `use` counts a slot's uses. */
 struct clients {
 	struct kept {
@@ -72,6 +80,8 @@ struct clients {
 		uint32_t door; /* enum pp_door */
 	} * kept;
 	uint32_t max, count;
+	struct stored_client *stored; /* by slot, see fdstore.c; NULL: nobody keeps them for us */
+	uint32_t unstored[FD_PASS_MAX], nunstored;
 	bool foreign_fds; /* they can pass descriptors: a kernel before 6.16 */
 	uint32_t high;	  /* slots from here on were never used */
 	uint32_t free;	  /* first of those below `high`; NO_SLOT: none */
@@ -223,6 +233,18 @@ void reload_start(struct reeved *d);
 /* The core has taken the config on, or not. */
 void reload_answer(struct reeved *d, const struct pp_ready *m);
 void reload_drop(struct reeved *d, const char *why);
+
+/* fdstore.c */
+enum { FDS_PASSED_MAX = PP_CLIENTS_MAX + PP_DOOR_MAX };
+int fdstore_open(struct reeved *d, struct err *e);
+/* What the service manager kept for us, as if a predecessor had handed it over. */
+void fdstore_take(struct reeved *d);
+/* What did not come back is known no longer. */
+void fdstore_clean(struct reeved *d);
+/* Into its keeping; clients by and by, see fdstore_flush(). */
+void fdstore_door(struct reeved *d, enum pp_door kind);
+void fdstore_client(struct reeved *d, struct pp_conn conn);
+void fdstore_flush(struct reeved *d);
 
 /* upgrade.c */
 /* Does not return when all goes well. 0: the core is being killed, and asks again. */

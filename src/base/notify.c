@@ -9,11 +9,20 @@
 #include <sys/un.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 
 int notify_send(const char *state)
 {
+	return notify_send_fds(state, NULL, 0);
+}
+
+int notify_send_fds(const char *state, const int *fds, unsigned nfds)
+{
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	struct iovec iov = { .iov_base = (void *)state, .iov_len = strlen(state) };
+	struct msghdr msg = { .msg_name = &to, .msg_iov = &iov, .msg_iovlen = 1 };
+	struct fd_rights rights;
 	_cleanup_fd_ int fd = -1;
 	size_t len;
 
@@ -28,8 +37,10 @@ int notify_send(const char *state)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&to,
-		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
+	msg.msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+	if (nfds)
+		fd_put_rights(&rights, &msg, fds, nfds);
+	if (sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return -errno;
 	return 0;
 }

@@ -9,5 +9,7 @@
  * otherwise a negative errno, which a daemon may ignore.
  */
 int notify_send(const char *state);
+/* With `nfds` (at most FD_PASS_MAX) descriptors, which stay the caller's. */
+int notify_send_fds(const char *state, const int *fds, unsigned nfds);
 
 #endif

@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "base/fd.h"
+
 /* Stands for the service manager. */
 static int listen_at(const char *path)
 {
@@ -87,6 +89,25 @@ static void tells_an_abstract_socket(void **state)
 	close(fd);
 }
 
+static void passes_descriptors(void **state)
+{
+	int fds[2] = { STDIN_FILENO, STDOUT_FILENO }, got[4], fd;
+	char path[64], text[64] = "";
+	unsigned nfds = 0;
+
+	(void)state;
+	snprintf(path, sizeof(path), "@reeve-test-notify-fds-%d", (int)getpid());
+	fd = listen_at(path);
+	assert_int_equal(setenv("NOTIFY_SOCKET", path, 1), 0);
+	assert_int_equal(notify_send_fds("FDSTORE=1", fds, 2), 0);
+	assert_int_equal(fd_recv(fd, text, sizeof(text) - 1, got, 4, &nfds), 9);
+	assert_string_equal(text, "FDSTORE=1");
+	assert_int_equal(nfds, 2);
+	close(got[0]);
+	close(got[1]);
+	close(fd);
+}
+
 static void refuses_what_is_no_address(void **state)
 {
 	char path[200] = "/";
@@ -104,9 +125,8 @@ static void refuses_what_is_no_address(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		alone(nobody_to_tell_is_fine),
-		alone(tells_a_socket_in_a_directory),
-		alone(tells_an_abstract_socket),
+		alone(nobody_to_tell_is_fine),	   alone(tells_a_socket_in_a_directory),
+		alone(tells_an_abstract_socket),   alone(passes_descriptors),
 		alone(refuses_what_is_no_address),
 	};
 
