@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -27,13 +26,6 @@ enum { FIRST_FD = 3 }; /* SD_LISTEN_FDS_START */
 static const char *const door_names[PP_DOOR_MAX] = {
 	[PP_DOOR_NATIVE] = "native", [PP_DOOR_MTL] = "mtl"
 };
-
-static uint64_t inode_of(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) ? st.st_ino : 0;
-}
 
 /* --- giving -------------------------------------------------------------------------- */
 
@@ -86,7 +78,7 @@ void fdstore_client(struct reeved *d, struct pp_conn conn)
 	s = &c->stored[conn.slot];
 	s->conn = conn;
 	s->door = c->kept[conn.slot].door;
-	s->ino = inode_of(c->kept[conn.slot].fd);
+	s->ino = handover_inode(c->kept[conn.slot].fd);
 	c->unstored[c->nunstored++] = conn.slot;
 	if (c->nunstored == FD_PASS_MAX)
 		fdstore_flush(d);
@@ -113,7 +105,7 @@ void fdstore_clean(struct reeved *d)
 
 static bool take_client(const struct reeved *d, struct handover *h, int fd)
 {
-	const struct stored_client *s = find(&d->clients, inode_of(fd));
+	const struct stored_client *s = find(&d->clients, handover_inode(fd));
 
 	if (!s)
 		return false;

@@ -22,7 +22,7 @@ static void set_inherited(int fd, bool on)
 		fcntl(fd, F_SETFD, on ? 0 : FD_CLOEXEC);
 }
 
-static uint64_t inode_of(int fd)
+uint64_t handover_inode(int fd)
 {
 	struct stat st;
 
@@ -56,7 +56,7 @@ static void fill(const struct reeved *d, struct handover *h)
 				.conn = { .slot = slot, .use = k->use },
 				.door = k->door,
 				.fd = k->fd,
-				.ino = inode_of(k->fd),
+				.ino = handover_inode(k->fd),
 			};
 	}
 }
@@ -163,7 +163,7 @@ int handover_door(struct reeved *d, enum pp_door kind, const char *path)
 	int fd;
 
 	if (!door || !memchr(door->path, '\0', sizeof(door->path)) || strcmp(door->path, path) ||
-	    !inode_of(door->fd))
+	    !handover_inode(door->fd))
 		return -1;
 	fd = door->fd;
 	door->fd = -1;
@@ -172,7 +172,7 @@ int handover_door(struct reeved *d, enum pp_door kind, const char *path)
 
 static bool is_sound(const struct handover_client *c)
 {
-	return c->door < PP_DOOR_MAX && c->ino && inode_of(c->fd) == c->ino;
+	return c->door < PP_DOOR_MAX && c->ino && handover_inode(c->fd) == c->ino;
 }
 
 void handover_clients(struct reeved *d)

@@ -45,6 +45,8 @@ struct handover {
 int handover_make(struct reeved *d, struct err *e);
 /* As if there had been none. */
 void handover_cancel(struct reeved *d, int fd);
+/* What tells a socket from all others while it is open; 0: it is none. */
+uint64_t handover_inode(int fd);
 /* An empty table of so many bytes. */
 struct handover *handover_new(size_t bytes);
 /* What our predecessor left, if we were started by one. */
