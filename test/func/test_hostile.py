@@ -412,12 +412,14 @@ def test_no_descriptor_is_left_behind(reeved, house):
             client.close()
             native.close()
             peer.kill()
-        # reeved: two doors, the core, ethtool, one client; the core: reeved, two of netlink,
-        # the client.
+        # Sockets of reeved: two doors, the core, ethtool, one client; of the core: reeved,
+        # two of netlink, the client. Others, of reeved: the loop, signals, a timer, the core
+        # as a process; of the core: the loop, two timers, the client as a process.
         with reeved.connect_native() as native:
             native.call("Status")
-            mtl.poll_until(lambda: [names.count("socket") for names in files()] == [5, 4],
-                           "their sockets are closed")
+            mtl.poll_until(lambda: [[names.count(kind) for kind in ("socket", "anon_inode")]
+                                    for names in files()] == [[5, 4], [4, 4]],
+                           "what was opened for them is closed")
             return files()
 
     first = visit(3)
