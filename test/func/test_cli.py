@@ -395,3 +395,26 @@ def test_example(reeved, build, cpus):
 def test_example_is_the_documented_one():
     source = (ROOT / "examples/lease.c").read_text().split("\n", 1)[1]
     assert f"```c\n{source}```\n" in (ROOT / "docs/library.md").read_text()
+
+
+def test_admin(reeved):
+    house = reeved.house
+    core = reeved.core_pid()
+    assert ask(house, "admin", "upgrade") == {"version": ask(house, "status")["version"]}
+    assert reeved.core_pid() != core
+    assert re.fullmatch(r"reeved \S+ has taken over\n", reeve(house, "admin", "upgrade"))
+    reeve(house, "admin", status=2)
+    assert "leases and interfaces stay" in reeve(house, "admin", "stop", "--keep")
+    assert reeved.wait() == 0
+    reeve(house, "admin", "upgrade", status=69)
+
+
+def test_orphans_are_shown(reeved):
+    house = reeved.house
+    client = reeved.connect_mtl()
+    client.register()
+    assert client.get(100) == 0
+    reeved.kill()
+    house.start()
+    row, = table(reeve(house, "instance", "list"))
+    assert (row["LEASES"], row["ORPHAN"]) == ("1", "yes")
