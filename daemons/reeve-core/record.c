@@ -144,9 +144,12 @@ void record_publish(void *arg)
 
 	ledger_totals(core->ledger, &totals);
 	if (totals.last_seq != core->logged) {
+		/* Nobody is told what may be taken back, nor is a line noted that is not out. */
+		journal_settle(core);
 		log_new(core, totals.last_seq);
-		native_streams_push(core);
+		log_flush();
 		journal_logged(core);
+		native_streams_push(core);
 	}
 	log_flush();
 	conns_bury(core);
