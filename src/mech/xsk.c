@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/if_xdp.h>
 #include <linux/memfd.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -20,6 +21,8 @@ enum {
 	LOOPBACK = 1, /* its number, in every network namespace */
 	NO_COMP = 2,  /* the kernel wants a completion ring even if nothing is sent */
 	PROBE_RING = 4,
+	BUSY_TRIES = 40, /* a fifth of a second */
+	BUSY_MS = 5,
 };
 
 static bool power_of_two(uint32_t n, uint32_t max)
@@ -205,6 +208,21 @@ static int fail_bind(const struct xsk_want *w, int code, struct err *e)
 		    strerror(code));
 }
 
+/*
+ * A socket that was closed keeps its queue for a moment. So may one that was made for
+ * this very request, if the core that asked for it was killed.
+ */
+static int bind_patiently(int sock, const struct xsk_want *w)
+{
+	int r = bind_to(sock, w->ifindex, w->queue);
+
+	for (int i = 0; i < BUSY_TRIES && r == -EBUSY; i++) {
+		poll(NULL, 0, BUSY_MS);
+		r = bind_to(sock, w->ifindex, w->queue);
+	}
+	return r;
+}
+
 int xsk_make(const struct xsk_want *want, struct xsk *ret, struct err *e)
 {
 	struct xsk x = { .sock = -1, .memory = -1 };
@@ -217,7 +235,7 @@ int xsk_make(const struct xsk_want *want, struct xsk *ret, struct err *e)
 		return fail(e, -r, "can't make an AF_XDP socket for %s: %s", want->ifname,
 			    strerror(-r));
 	if (!want->leave_unbound && late_mapping()) {
-		r = bind_to(x.sock, want->ifindex, want->queue);
+		r = bind_patiently(x.sock, want);
 		x.bound = r == 0;
 	}
 	if (r < 0) {
