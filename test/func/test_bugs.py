@@ -268,15 +268,20 @@ def test_row_24_idle_clients_cost_the_others_nothing(reeved, house):
     assert all(client.register() == 0 for client in crowd)
     busy = {reeved.core_pid(): registered(reeved), other.core_pid(): crowd[-1]}
     costs = {core: [] for core in busy}
-    # Processor time of the core, by turns: what else the host does is not measured.
-    for _ in range(25):
-        for core, client in busy.items():
-            begun = run_time(core)
-            for _ in range(100):
-                client.response(mtl.heartbeat())
-            costs[core].append(run_time(core) - begun)
-    alone, crowded = (min(times) for times in costs.values())
-    assert crowded < 4 * alone
+
+    def are_alike():
+        """The least processor time that each core ever took for as many requests, by turns:
+        what else the host does only adds to it."""
+        for _ in range(25):
+            for core, client in busy.items():
+                begun = run_time(core)
+                for _ in range(100):
+                    client.response(mtl.heartbeat())
+                costs[core].append(run_time(core) - begun)
+        alone, crowded = (min(times) for times in costs.values())
+        return crowded < 4 * alone
+
+    mtl.poll_until(are_alike, "idle clients cost the others nothing")
 
 
 def test_row_25_a_reset_connection_is_a_dead_client(reeved, native):
