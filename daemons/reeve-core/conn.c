@@ -19,6 +19,7 @@
 #include "link.h"
 #include "mech/peer.h"
 #include "nic.h"
+#include "orphan.h"
 #include "policy/policy.h"
 #include "record.h"
 #include "session.h"
@@ -158,6 +159,7 @@ static void give_up(struct core *core, const struct pp_conn *id, struct kept *k,
 {
 	shutdown(fd, SHUT_RDWR);
 	close(fd);
+	orphan_closed(core, k);
 	kept_drop(core, k);
 	tell_closed(core, *id);
 }

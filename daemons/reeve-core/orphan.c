@@ -114,8 +114,7 @@ static void say_kept(uint32_t orphans, uint32_t leases)
 			orphans);
 }
 
-/* reeved had closed it when the core was killed. */
-static void end_closed(struct core *core, struct kept *k)
+void orphan_closed(struct core *core, const struct kept *k)
 {
 	struct instance in;
 
@@ -132,8 +131,9 @@ static void drop_records(struct core *core)
 
 		if (core->conns[slot] || !k->use)
 			continue;
+		/* reeved had closed it when the core was killed. */
 		if (!core->hello.fresh)
-			end_closed(core, k);
+			orphan_closed(core, k);
 		kept_forget(core, k);
 	}
 }

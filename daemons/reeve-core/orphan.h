@@ -10,9 +10,12 @@
 #include "ledger/ledger.h"
 
 struct core;
+struct kept;
 
 /* When all clients that were kept have come: what of the others is to stay, and what ends. */
 void orphans_find(struct core *core);
+/* What the connection of that record had ends: its peer sees that it is closed. */
+void orphan_closed(struct core *core, const struct kept *k);
 /* They are not watched any more. */
 void orphans_forget(struct core *core);
 
