@@ -7,7 +7,7 @@ TEST = build-test
 # Debian's own, whatever python comes first in PATH.
 MESON = /usr/bin/meson
 
-.PHONY: build demo test bench install lint format fuzz clean
+.PHONY: build demo test bench install lint format fuzz soak clean
 
 build:
 	@scripts/deps build
@@ -43,6 +43,12 @@ lint:
 
 format:
 	git ls-files -z '*.[ch]' | xargs -0 clang-format -i
+
+# Random clients while the core is killed: KILLS times, else for SECONDS. SEED repeats a run;
+# VICTIM=reeved kills that one.
+soak:
+	@scripts/deps test
+	@KILLS=$(KILLS) SECONDS=$(SECONDS) SEED=$(SEED) VICTIM=$(VICTIM) scripts/soak $(TEST)
 
 # Each target for SECONDS; what it finds stays in $(TEST)/fuzz.
 SECONDS = 60
