@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "core.h"
 #include "link.h"
 
@@ -32,7 +33,7 @@ uint32_t ask_serial(struct core *core)
 
 int ask(struct core *core, struct conn *c, void *msg, ask_done *done, const void *ctx, size_t len)
 {
-	struct ask *a = malloc(sizeof(*a) + len);
+	struct ask *a = FAULT(CORE_ASK) ? NULL : malloc(sizeof(*a) + len);
 	struct pp_head head;
 	struct ask **bucket;
 
@@ -49,6 +50,7 @@ int ask(struct core *core, struct conn *c, void *msg, ask_done *done, const void
 	if (c)
 		c->busy = true;
 	link_send(core, msg);
+	FAULT_HERE(CORE_ASKED);
 	return 0;
 }
 
@@ -73,6 +75,7 @@ void ask_answered(struct core *core, const union pp_msg *m, const int *fds, unsi
 			a->conn->busy = false;
 			journal_at_work(a->conn);
 		}
+		FAULT_HERE(CORE_ANSWERED);
 		a->done(core, a->conn, a->ctx, m, fds);
 		if (a->conn)
 			conn_go_on(a->conn);

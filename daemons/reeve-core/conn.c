@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "core.h"
 #include "journal.h"
 #include "link.h"
@@ -140,7 +141,7 @@ void conn_accept(struct core *core, const struct pp_accept *m, int fd, int pidfd
 	if (!peer.start_time && peer.pid && pidfd >= 0)
 		peer.start_time = peer_start_time("/proc", peer.pid);
 	k = kept_new(core, m->conn.slot, m->conn.use, m->door, &peer);
-	c = k ? conn_new(core, &m->conn, k, fd, &why) : NULL;
+	c = k && !FAULT(CORE_ACCEPT) ? conn_new(core, &m->conn, k, fd, &why) : NULL;
 	if (c) {
 		conn_begin(c);
 		if (process_join(c, pidfd) < 0)
@@ -189,7 +190,7 @@ static bool is_too_much(struct conn *c)
 void conn_resume(struct core *core, const struct pp_conn *id, int fd)
 {
 	struct kept *k = kept_find(core, id->slot, id->use);
-	const char *why;
+	const char *why = "out of memory";
 	struct conn *c;
 
 	if (core->conns[id->slot])
@@ -199,7 +200,7 @@ void conn_resume(struct core *core, const struct pp_conn *id, int fd)
 		core->unknown[core->nunknown++] = *id;
 		return;
 	}
-	c = conn_new(core, id, k, fd, &why);
+	c = FAULT(CORE_RESUME) ? NULL : conn_new(core, id, k, fd, &why);
 	if (!c) {
 		log_say(LOG_WARN, "a client could not be gone on with", "%s", why);
 		give_up(core, id, k, fd);
@@ -242,9 +243,11 @@ static void end_instance(struct conn *c, const char *why)
 
 	if (!c->instance)
 		return;
+	FAULT_HERE(CORE_END);
 	nic_instance_ending(core, c->instance);
 	ledger_instance_end(core->ledger, c->instance, clock_wall_ns(), why);
 	set_instance(c, 0);
+	FAULT_HERE(CORE_ENDED);
 	if (enforced)
 		enforce_apply(core, c->tenant, NULL);
 }
@@ -269,6 +272,7 @@ static void forget(struct conn *c, const char *why)
 	core->nconns--;
 	share_give_back(c);
 	kept_drop(core, c->kept);
+	FAULT_HERE(CORE_FORGOTTEN);
 	tell_closed(core, c->id);
 	c->next = core->graveyard;
 	core->graveyard = c;

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "core.h"
 #include "journal/head.h"
@@ -111,7 +112,9 @@ void journal_settle(struct core *core)
 {
 	struct journal *j = &core->journal;
 
+	FAULT_HERE(CORE_SETTLE);
 	undo_settle(j->undo);
+	FAULT_HERE(CORE_SETTLED);
 	j->file->front.at_work.slot = 0;
 	while (j->ngifts)
 		heap_give(&j->heap, &j->gifts[--j->ngifts]);
@@ -129,6 +132,7 @@ void journal_at_work(struct conn *c)
 	at_work->use = c->id.use;
 	store_barrier();
 	at_work->slot = c->id.slot + 1;
+	FAULT_HERE(CORE_AT_WORK);
 }
 
 /* --- calls ------------------------------------------------------------------------ */
@@ -145,6 +149,7 @@ static void begin_call(struct conn *c, enum call_kind kind, const void *at, size
 	store_barrier();
 	call->kind = kind;
 	store_barrier();
+	FAULT_HERE(CORE_CALL);
 }
 
 /* May be done again from its beginning. */
@@ -171,6 +176,7 @@ static ssize_t end_with(struct core *core, int n)
 {
 	ssize_t r = n < 0 ? -errno : (ssize_t)core->journal.file->front.call.msg.msg_len;
 
+	FAULT_HERE(CORE_CALLED);
 	end_call(core);
 	return r;
 }
@@ -238,6 +244,7 @@ static int take_over(struct core *core, uint8_t *mem, size_t bytes, struct err *
 	struct journal *j = &core->journal;
 	int r;
 
+	FAULT_HERE(CORE_TAKE_OVER);
 	if (undo_take_back(j->undo, bytes - offsetof(struct journal_file, undo)) < 0) {
 		log_say(LOG_ERR, "the journal was damaged", "its undo log can't be followed");
 		undo_init(j->undo, bytes - offsetof(struct journal_file, undo));
@@ -245,6 +252,7 @@ static int take_over(struct core *core, uint8_t *mem, size_t bytes, struct err *
 	r = open_ledger(core, mem + ledger_at(), e);
 	if (r < 0)
 		return r;
+	FAULT_HERE(CORE_TAKEN_BACK);
 	if (call_is_sound(&j->file->front.call))
 		end_call(core);
 	j->file->front.call.kind = CALL_NONE;

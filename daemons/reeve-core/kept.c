@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/fault.h"
 #include "core.h"
 #include "wire/varlink.h"
 
@@ -166,6 +167,7 @@ static void take_native(struct core *core, struct kept *k)
 
 void kept_take_request(struct core *core, struct kept *k)
 {
+	FAULT_HERE(CORE_REPLY);
 	kept_change(core, k);
 	if (k->door == PP_DOOR_MTL)
 		take_mtl(core, k);
@@ -174,6 +176,7 @@ void kept_take_request(struct core *core, struct kept *k)
 	if (k->in_at == k->in_len)
 		k->in_at = k->in_len = 0;
 	k->faults = 0;
+	FAULT_HERE(CORE_RECORDED);
 }
 
 /* --- found again ------------------------------------------------------------------- */

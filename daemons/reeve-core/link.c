@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "core.h"
@@ -171,6 +172,7 @@ static int take_hello(struct core *core, const struct pp_hello *m, const int *fd
 	    strcmp(m->version_text, REEVE_VERSION))
 		return fail(e, EPROTO, "reeved is of version %s, reeve-core of %s", m->version_text,
 			    REEVE_VERSION);
+	FAULT_MAP(fds[0], bytes);
 	mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
 	close(fds[0]);
 	if (mem == MAP_FAILED)

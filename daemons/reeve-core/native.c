@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "call.h"
 #include "core.h"
@@ -217,6 +218,7 @@ static void stream_next(struct conn *c, const struct event *ev, uint64_t lost)
 
 	undo_keep_object(c->core->journal.undo, &n->since);
 	n->since = ev->seq;
+	FAULT_HERE(CORE_EVENT);
 	send_event(c, ev, lost);
 	flush(c);
 }

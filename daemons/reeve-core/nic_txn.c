@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "core.h"
 #include "link.h"
 #include "nic.h"
@@ -34,6 +35,7 @@ static void undo(struct core *core, const struct doing *d, struct conn *c, int e
 
 static void granted(struct core *core, struct conn *c, const struct doing *d, uint32_t value)
 {
+	FAULT_HERE(CORE_COMMIT);
 	if (ledger_commit(core->ledger, d->lease) < 0) {
 		nic_refuse(c, d->done, &d->res, ENODEV, "the interface went away meanwhile");
 		return;
@@ -96,8 +98,10 @@ static void queues_commit(struct conn *c, struct queue_txn *t)
 			queues_fail(c, t, ENODEV, "the queue went away meanwhile");
 			return;
 		}
+	FAULT_HERE(CORE_COMMIT);
 	for (uint32_t i = 0; i < t->n; i++)
 		ledger_commit(c->core->ledger, t->leases[i]);
+	FAULT_HERE(CORE_COMMITTED);
 	txn_set_timer(c->core);
 	t->done(c, &(struct nic_grant){ .why = "", .leases = t->leases, .n = t->n });
 	free(t);
@@ -431,6 +435,7 @@ void nic_release(struct conn *c, const struct lease *lease, const char *why, nic
 		nic_refuse(c, done, &lease->res, ENOENT, "there is no such lease");
 		return;
 	}
+	FAULT_HERE(CORE_RELEASED);
 	txn_set_timer(core);
 	if (lease->res.kind == RES_QUEUE)
 		end_what_needs(core, lease);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "core.h"
 #include "mech/peer.h"
 #include "nic.h"
@@ -152,6 +153,7 @@ void orphans_find(struct core *core)
 	uint32_t orphans = 0, leases = 0;
 	struct instance in = { 0 };
 
+	FAULT_HERE(CORE_ORPHANS);
 	drop_records(core);
 	mark_connected(core, connected);
 	while (ledger_next_instance(core->ledger, in.id, &in) == 0) {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/str.h"
 #include "core.h"
 #include "journal.h"
@@ -148,7 +149,9 @@ void record_publish(void *arg)
 		journal_settle(core);
 		log_new(core, totals.last_seq);
 		log_flush();
+		FAULT_HERE(CORE_LOGGED);
 		journal_logged(core);
+		FAULT_HERE(CORE_TOLD);
 		native_streams_push(core);
 	}
 	log_flush();

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/str.h"
 #include "core.h"
 #include "link.h"
@@ -293,6 +294,7 @@ static void done(struct core *core)
 	core->synced = true;
 	txn_set_timer(core);
 	core->upgraded = core->hello.upgraded;
+	FAULT_HERE(CORE_READY);
 	conns_go_on(core);
 	core->upgraded = false;
 	link_ready(core, core->conf_serial, 0, &e);
@@ -306,18 +308,23 @@ static void next_stage(struct core *core)
 	core->resync.waiting = 1;
 	switch (stage) {
 	case RESYNC_NICS:
+		FAULT_HERE(CORE_RESYNC_NICS);
 		ask_nics(core);
 		break;
 	case RESYNC_OWNERS:
+		FAULT_HERE(CORE_RESYNC_OWNERS);
 		ask_owners(core);
 		break;
 	case RESYNC_HELD:
+		FAULT_HERE(CORE_RESYNC_HELD);
 		ask_held(core);
 		break;
 	case RESYNC_SWEEP:
+		FAULT_HERE(CORE_RESYNC_SWEEP);
 		ask_sweep(core);
 		break;
 	case RESYNC_DONE:
+		FAULT_HERE(CORE_RESYNC_DONE);
 		done(core);
 		return;
 	}

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/str.h"
 #include "core.h"
 #include "link.h"
@@ -115,9 +116,12 @@ static bool has_its_share(const struct conn *c)
 
 int txn_reserve(const struct conn *c, const struct lease_want *want, ledger_id *ret)
 {
-	if (has_its_share(c))
-		return -ENOSPC;
-	return ledger_reserve(c->core->ledger, &c->core->host, want, ret, NULL);
+	int r = has_its_share(c) ? -ENOSPC : FAULT(CORE_RESERVE);
+
+	if (r == 0)
+		r = ledger_reserve(c->core->ledger, &c->core->host, want, ret, NULL);
+	FAULT_HERE(CORE_RESERVED);
+	return r;
 }
 
 const char *txn_why(int r, uint32_t kind)
@@ -178,8 +182,10 @@ void txn_set_timer(struct core *core)
 
 static void commit(struct core *core, const ledger_id *leases, uint32_t n)
 {
+	FAULT_HERE(CORE_COMMIT);
 	for (uint32_t i = 0; i < n; i++)
 		ledger_commit(core->ledger, leases[i]);
+	FAULT_HERE(CORE_COMMITTED);
 	txn_set_timer(core);
 }
 
@@ -352,6 +358,7 @@ int txn_release(struct conn *c, const struct lease *lease, const char *why)
 		r = ledger_release(core->ledger, c->instance, lease->id, now, why);
 	if (r < 0)
 		return r;
+	FAULT_HERE(CORE_RELEASED);
 	txn_set_timer(core);
 	if (enforce_wanted(core, lease->tenant))
 		enforce_apply(core, lease->tenant, NULL);
@@ -363,10 +370,12 @@ void txn_expire(struct core *core)
 	uint64_t now = clock_boot_ns();
 	struct lease lease;
 
-	while (ledger_expire(core->ledger, now, clock_wall_ns(), &lease) == 0)
+	while (ledger_expire(core->ledger, now, clock_wall_ns(), &lease) == 0) {
+		FAULT_HERE(CORE_EXPIRED);
 		if (lease.res.kind != RES_LCORE)
 			nic_lease_ended(core, &lease);
 		else if (enforce_wanted(core, lease.tenant))
 			enforce_apply(core, lease.tenant, NULL);
+	}
 	txn_set_timer(core);
 }

@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/rate.h"
@@ -73,6 +74,7 @@ static int resume_some(struct reeved *d)
 	struct pp_resume m;
 
 	clients_batch(&d->clients, &at, &m, fds);
+	FAULT_HERE(REEVED_RESUME);
 	r = m.n ? pp_send(c->sock, &m, fds, m.n) : 0;
 	if (r < 0)
 		return r;
@@ -289,6 +291,8 @@ static int send_hello(struct reeved *d)
 
 	if (rtnl < 0 || ethnl < 0)
 		return rtnl < 0 ? rtnl : ethnl;
+	if (FAULT(REEVED_HELLO))
+		return -ENOBUFS;
 	return core_send(d, &m, fds, ARRAY_SIZE(fds));
 }
 
@@ -340,7 +344,9 @@ static int core_spawn(struct reeved *d, struct err *e)
 	struct core_child *c = &d->core;
 	int pair[2], r;
 
-	r = fd_socketpair(pair);
+	r = FAULT(REEVED_SPAWN);
+	if (r == 0)
+		r = fd_socketpair(pair);
 	if (r < 0)
 		return fail(e, -r, "can't make a socketpair: %s", strerror(-r));
 	theirs = pair[1];

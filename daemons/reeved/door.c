@@ -21,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/rate.h"
@@ -159,12 +160,13 @@ void door_hand_over(struct reeved *d, enum pp_door kind, struct pp_conn conn, in
 	struct pp_accept m = { .head.type = PP_ACCEPT, .door = kind, .conn = conn };
 	int pass[2] = { fd, -1 };
 
-	if (has_hung_up(fd) ||
+	if (has_hung_up(fd) || FAULT(REEVED_STAMP) ||
 	    peer_stamp(fd, d->cgroup_fd, d->match_cgroups, &m.peer, &pass[1]) < 0) {
 		clients_drop(&d->clients, conn);
 		return;
 	}
 	m.has_pidfd = pass[1] >= 0;
+	FAULT_HERE(REEVED_HAND_OVER);
 	core_send(d, &m, pass, m.has_pidfd ? 2 : 1);
 	cleanup_fd_p(&pass[1]);
 }
@@ -218,7 +220,10 @@ static void on_connect(struct watch *w, uint32_t events)
 
 	(void)events;
 	for (int i = 0; i < ACCEPT_BATCH && may_accept(d); i++) {
-		int fd = fd_accept(door->fd);
+		int fd = FAULT(REEVED_ACCEPT);
+
+		if (fd == 0)
+			fd = fd_accept(door->fd);
 
 		if (fd < 0) {
 			accept_failed(d, fd);

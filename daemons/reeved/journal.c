@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "journal/head.h"
 #include "reeved.h"
@@ -71,5 +72,6 @@ int journal_open(struct reeved *d, struct err *e)
 	if (r < 0)
 		journal_wipe(d);
 	r = make_room(d);
+	FAULT_MAP(d->journal_fd, PP_JOURNAL_BYTES);
 	return r < 0 ? fail(e, -r, "can't make room for %s: %s", path, strerror(-r)) : 0;
 }

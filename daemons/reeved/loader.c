@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/str.h"
 #include "reeved.h"
 
@@ -119,6 +120,7 @@ static void close_request_fds(struct loader_run *run)
 static void over(struct loader_run *run, const struct loader_answer *a, const int *fds)
 {
 	close_request_fds(run);
+	FAULT_HERE(REEVED_LOADED);
 	run->done(run, a, fds);
 }
 
@@ -253,7 +255,9 @@ static int start_child(struct loader_run *run, struct loaders *lane, struct err 
 		return fail(e, ENOMEM, "out of memory");
 	*c = (struct loader_child){ .d = run->d, .lane = lane, .run = run };
 	c->pidfd = c->sock = c->timer = -1;
-	r = start(c, e);
+	r = FAULT(REEVED_LOADER);
+	if (r == 0)
+		r = start(c, e);
 	if (r < 0)
 		child_free(c);
 	return r;

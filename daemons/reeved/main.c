@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "journal/head.h"
@@ -323,6 +324,7 @@ static int watch_signals(struct reeved *d)
 static void first_ready(struct reeved *d)
 {
 	d->core.ready = true;
+	FAULT_HERE(REEVED_READY);
 	log_say(LOG_INFO, d->announced ? "ready again" : "ready", "native socket %s, MTL socket %s",
 		d->doors[PP_DOOR_NATIVE].path,
 		d->doors[PP_DOOR_MTL].fd >= 0 ? d->doors[PP_DOOR_MTL].path : "closed");

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/rate.h"
 #include "base/str.h"
@@ -125,6 +126,7 @@ static void detach(struct reeved *d, struct iface *f, bool same)
 				    .channels = same ? f->record->channels_were : 0 };
 
 	f->state = IFACE_CLOSING;
+	FAULT_HERE(REEVED_DETACH);
 	f->unclaimed = false;
 	loader_start(d, &f->run, &q, NULL, on_detached);
 }
@@ -232,6 +234,7 @@ static void on_attached(struct loader_run *run, const struct loader_answer *a, c
 {
 	struct iface *f = watch_owner(run, struct iface, run);
 
+	FAULT_HERE(REEVED_OPENED);
 	if (a->error || a->form == NIC_FORM_NONE) {
 		not_attached(run->d, f, a->error ? a->error : EIO, a->why);
 	} else {
@@ -288,7 +291,9 @@ static int begin_open(struct reeved *d, const struct pp_nic_open *m, struct err 
 	f = iface_new(d, m->ifindex);
 	if (!f)
 		return fail(e, ENOMEM, "out of memory");
-	r = write_down(d, f, m->name, conf->channels, e);
+	r = FAULT(REEVED_OPEN);
+	if (r == 0)
+		r = write_down(d, f, m->name, conf->channels, e);
 	if (r < 0) {
 		iface_free(&d->nics, f);
 		return r;

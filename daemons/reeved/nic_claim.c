@@ -5,6 +5,7 @@
  * core asks for what it still holds by the ordinary requests. What nobody has
  * asked for when that core is done is dropped as at any end.
  */
+#include "base/fault.h"
 #include "reeved.h"
 
 static void unclaim(struct iface *f)
@@ -17,6 +18,7 @@ static void unclaim(struct iface *f)
 
 void nics_unclaim(struct reeved *d)
 {
+	FAULT_HERE(REEVED_UNCLAIM);
 	for (struct iface *f = d->nics.first; f; f = f->next)
 		unclaim(f);
 	xsks_unask(&d->nics);

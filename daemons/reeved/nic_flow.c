@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "bpf/layout.h"
 #include "mech/bpfmap.h"
 #include "reeved.h"
@@ -133,6 +134,7 @@ static void forget_soft(struct iface *f, struct owner *o, struct soft_flow **at)
 	struct soft_flow *s = *at;
 
 	*at = s->next;
+	FAULT_HERE(REEVED_FLOW_OFF);
 	bpfmap_del(f->maps[LOADER_FD_FLOWS], &s->key);
 	count_soft(f, o, -1);
 	free(s);
@@ -150,8 +152,10 @@ static void drop_soft(struct iface *f, struct owner *o, struct soft_flow **at)
 /* The key first: a port that has flows gives its owner nothing else. */
 static int set_soft(struct iface *f, struct owner *o, struct soft_flow *s)
 {
-	int r = bpfmap_set(f->maps[LOADER_FD_FLOWS], &s->key, &s->place);
+	int r = FAULT(REEVED_FLOW);
 
+	if (r == 0)
+		r = bpfmap_set(f->maps[LOADER_FD_FLOWS], &s->key, &s->place);
 	if (r < 0)
 		return r;
 	s->next = o->flows;

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/str.h"
 #include "bpf/layout.h"
 #include "mech/bpfmap.h"
@@ -91,7 +92,7 @@ static int check_room(const struct reeved *d, const struct iface *f, const struc
 
 static struct owner *owner_new(struct reeved *d, struct iface *f, const struct pp_nic_owner *m)
 {
-	struct owner *o = calloc(1, sizeof(*o));
+	struct owner *o = FAULT(REEVED_OWNER) ? NULL : calloc(1, sizeof(*o));
 
 	if (!o)
 		return NULL;
@@ -350,7 +351,9 @@ int owner_take_queue(struct iface *f, struct owner *o, uint32_t queue, struct er
 	}
 	if (f->queues[queue])
 		return fail(e, EBUSY, "queue %" PRIu32 " has an owner", queue);
-	r = name_owner(f, queue, o->slot);
+	r = FAULT(REEVED_QUEUE);
+	if (r == 0)
+		r = name_owner(f, queue, o->slot);
 	if (r < 0)
 		return fail(e, -r, "can't give queue %" PRIu32 " its owner: %s", queue,
 			    strerror(-r));
@@ -362,6 +365,7 @@ int owner_take_queue(struct iface *f, struct owner *o, uint32_t queue, struct er
 void owner_drop_queue(struct nics *n, struct iface *f, uint32_t queue)
 {
 	rules_leave_queue(n, f, queue);
+	FAULT_HERE(REEVED_QUEUE_OFF);
 	name_owner(f, queue, 0);
 	bpfmap_del(owner_xskmap(f, f->queues[queue]), &queue);
 	f->queues[queue] = NULL;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "bpf/layout.h"
 #include "mech/bpfmap.h"
 #include "reeved.h"
@@ -122,7 +123,10 @@ int owner_add_port(struct iface *f, struct owner *o, uint16_t port, struct err *
 	if (owner_has_port(o, port))
 		return fail(e, EEXIST, "port %u is on already", port);
 	note_port(o, port, true);
-	r = f->form == NIC_FORM_SINGLE ? owner_write_port(o, port, true) : share_port(f, port);
+	r = FAULT(REEVED_PORT);
+	if (r == 0)
+		r = f->form == NIC_FORM_SINGLE ? owner_write_port(o, port, true)
+					       : share_port(f, port);
 	if (r == 0)
 		return 0;
 	note_port(o, port, false);
@@ -132,6 +136,7 @@ int owner_add_port(struct iface *f, struct owner *o, uint16_t port, struct err *
 void owner_drop_port(struct iface *f, struct owner *o, uint16_t port)
 {
 	note_port(o, port, false);
+	FAULT_HERE(REEVED_PORT_OFF);
 	if (f->form == NIC_FORM_SINGLE)
 		owner_write_port(o, port, false);
 	else

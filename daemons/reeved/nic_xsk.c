@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/str.h"
 #include "mech/bpfmap.h"
 #include "reeved.h"
@@ -49,7 +50,9 @@ static int put_into_map(const struct nics *n, const struct socket_run *s, int so
 
 	if (!o)
 		return fail(e, ECANCELED, "queue %" PRIu32 " was given back meanwhile", queue);
-	r = bpfmap_set(owner_xskmap(o->iface, o), &queue, &sock);
+	r = FAULT(REEVED_SOCKET);
+	if (r == 0)
+		r = bpfmap_set(owner_xskmap(o->iface, o), &queue, &sock);
 	return r < 0 ? fail(e, -r, "can't put the socket into its map: %s", strerror(-r)) : 0;
 }
 

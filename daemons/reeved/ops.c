@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/rate.h"
 #include "base/str.h"
@@ -24,6 +25,7 @@ void ops_answer(struct reeved *d, const struct pp_head *to, int error, uint32_t 
 	};
 
 	str_copy(m.why, sizeof(m.why), e->text);
+	FAULT_HERE(REEVED_ANSWER);
 	core_send(d, &m, NULL, 0);
 }
 
@@ -52,6 +54,8 @@ static void on_cpuset(struct reeved *d, const struct pp_cpuset *m)
 	if (r < 0)
 		ops_refused("cpuset", &e);
 	else
+		r = FAULT(REEVED_CPUSET);
+	if (r == 0)
 		r = cgroups_apply(d, m, &now, &e);
 	ops_answer(d, &m->head, r, now, &e);
 }
@@ -104,6 +108,7 @@ static void on_synced(struct reeved *d, const struct pp_simple *m)
 {
 	struct err e = { 0 };
 
+	FAULT_HERE(REEVED_SWEEP);
 	nics_sweep(d);
 	d->held_planes &= ~d->old_planes;
 	d->old_planes = 0;
@@ -141,6 +146,7 @@ static void on_close(struct reeved *d, const struct pp_close *m)
 {
 	static struct rate limit;
 
+	FAULT_HERE(REEVED_CLOSE);
 	if (!clients_drop(&d->clients, m->conn) &&
 	    rate_take(&limit, clock_boot_ns(), COMPLAINTS_BURST, 1, NULL))
 		log_say(LOG_WARN, "the core closed a connection that is not there", "slot %u",

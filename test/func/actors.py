@@ -111,7 +111,7 @@ class Actor(threading.Thread):
                 self.random.choice([self.end_life, self.end_in_the_middle, self.be_killed])()
             else:
                 self.step()
-        except (Gone, varlink.Closed, ConnectionError, BrokenPipeError) as gone:
+        except (Gone, varlink.Closed, OSError) as gone:
             if not self.soak.may_hang_up:
                 raise AssertionError(f"client {self.number}, {self.history.holder}, was hung up "
                                      f"on: {gone!r}") from gone
@@ -143,7 +143,8 @@ class Actor(threading.Thread):
     def be_killed(self):
         begin = time.monotonic()
         self.process.kill()
-        self.client.close()
+        if self.client:
+            self.client.close()
         self.forget(begin)
 
     def end_in_the_middle(self):

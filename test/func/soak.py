@@ -230,7 +230,6 @@ class Soak:
         self.may_hang_up = True
         self.reeved.kill()
         self.killed()
-        self.lab.house.daemons.remove(self.reeved)
         self.reeved = self.start()
 
     def reconnect(self):

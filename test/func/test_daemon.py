@@ -413,6 +413,14 @@ def test_killed_reeved_takes_the_core_along(house):
     os.close(pidfd)
 
 
+@pytest.mark.parametrize("program", ["sbin/reeved", "libexec/reeve/reeve-core"])
+def test_there_are_no_fault_points_in_what_is_installed(stage, program):
+    """The function, its page and the points' names: see src/base/fault.h."""
+    data = (stage / "usr" / program).read_bytes()
+    for trace in b"fault_at", b"fault_map", b"fault_page", b"FAULT_CORE", b"FAULT_REEVED":
+        assert trace not in data
+
+
 def test_the_core_is_sandboxed(reeved):
     core = status_of(reeved.core_pid())
     assert core["NoNewPrivs"] == "1"
