@@ -214,8 +214,10 @@ void ports_end(struct iface *f, struct owner *o)
 
 void ports_unclaim(struct owner *o)
 {
-	if (o->ports)
-		memcpy(o->ports->unclaimed, o->ports->on, sizeof(o->ports->on));
+	/* What is not written is no page to be copied: a fork, the next core's, just shared all. */
+	for (uint32_t i = 0; o->ports && i < PORT_WORDS; i++)
+		if (o->ports->unclaimed[i] != o->ports->on[i])
+			o->ports->unclaimed[i] = o->ports->on[i];
 }
 
 void ports_sweep(struct iface *f, struct owner *o)
