@@ -414,9 +414,10 @@ class MtlActor(Actor):
         super().begin_life()
 
     def extra(self):
-        """Bytes that came without a question."""
-        return self.client and (self.client.buffer or mtl.wait_io([self.client.sock.fileno()],
-                                                                  limit=0)[0])
+        """Bytes that came without a question; that it was hung up on are none."""
+        if not self.client or not mtl.wait_io([self.client.sock.fileno()], limit=0)[0]:
+            return self.client and self.client.buffer
+        return not self.soak.may_hang_up or self.client.sock.recv(1, socket.MSG_PEEK)
 
 
 class NativeActor(Actor):
