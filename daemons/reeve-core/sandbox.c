@@ -111,7 +111,6 @@ static const int allowed[] = {
 	SCMP_SYS(epoll_pwait),
 	SCMP_SYS(exit),
 	SCMP_SYS(exit_group),
-	SCMP_SYS(fcntl),
 	SCMP_SYS(fstat),
 	SCMP_SYS(fstatfs),
 	SCMP_SYS(futex),
@@ -183,6 +182,18 @@ static int add_calls(scmp_filter_ctx ctx)
 	return r;
 }
 
+/* No flag of a description that reeved or a client has too: a log that is only appended to. */
+static int add_fcntl(scmp_filter_ctx ctx)
+{
+	static const int commands[] = { F_DUPFD_CLOEXEC, F_GETFL, F_GETFD, F_SETFD };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands) && r == 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+				     SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+	return r;
+}
+
 /* Files to read only, memory never executable, and signals to itself alone (abort). */
 static int add_limited_calls(scmp_filter_ctx ctx)
 {
@@ -227,6 +238,8 @@ static int enter_seccomp(struct err *e)
 		r = add_calls(ctx);
 		if (r == 0)
 			r = add_limited_calls(ctx);
+		if (r == 0)
+			r = add_fcntl(ctx);
 		if (r == 0)
 			r = seccomp_load(ctx);
 		seccomp_release(ctx);

@@ -118,10 +118,9 @@ static void on_message(struct watch *w, uint32_t events)
 	if (events & EPOLLOUT && !core_backlog(d))
 		resume_more(d);
 	for (int i = 0; i < MESSAGE_BATCH && d->core.sock >= 0 && !core_backlog(d); i++) {
-		int fds[FD_PASS_MAX];
+		struct err e = { 0 };
 		union pp_msg m;
-		unsigned nfds;
-		int r = pp_recv(d->core.sock, PP_CORE, &m, fds, &nfds);
+		int r = inbox_take(d, &m, &e);
 
 		if (r == -EAGAIN)
 			break;
@@ -133,7 +132,7 @@ static void on_message(struct watch *w, uint32_t events)
 			return;
 		}
 		if (r < 0) {
-			core_kill(d, "it sent something that is no message of the protocol");
+			core_kill(d, e.text);
 			loop_del(&d->core.sock_watch);
 			return;
 		}
@@ -161,7 +160,7 @@ static void core_forget(struct reeved *d)
 
 	loop_del(&c->sock_watch);
 	loop_del(&c->exit_watch);
-	close(c->sock);
+	discard(c->sock, d->clients.foreign_fds);
 	close(c->pidfd);
 	pp_queue_clear(&c->queue);
 	c->sock = c->pidfd = -1;
@@ -350,6 +349,7 @@ static int core_spawn(struct reeved *d, struct err *e)
 	if (r < 0)
 		return fail(e, -r, "can't make a socketpair: %s", strerror(-r));
 	theirs = pair[1];
+	descriptors_refuse(pair[0]);
 	snprintf(path, sizeof(path), "%s/reeve-core", d->libexec);
 	c->pid = child_start(&(struct child_as){ .path = path,
 						 .uid = d->conf.core_uid,

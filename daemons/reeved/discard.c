@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Closing what a client left behind.
+ * Closing what a client left behind, or a core.
  *
- * Where the kernel lets clients pass descriptors, those that nobody received
+ * Where the kernel lets them pass descriptors, those that nobody received
  * are closed with the socket, and a foreign socket with SO_LINGER makes its last
  * closer wait for as long as its owner likes. A process that is killed does not
  * wait: so a child is made that has the socket too, we close ours, and kill it.
@@ -14,6 +14,17 @@
 #include <unistd.h>
 
 #include "reeved.h"
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16 */
+#endif
+
+bool descriptors_refuse(int sock)
+{
+	int no = 0;
+
+	return setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) == 0;
+}
 
 /* After the shutdown nothing can be added to what is there. */
 static bool has_unread(int fd)

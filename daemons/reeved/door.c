@@ -28,10 +28,6 @@
 #include "base/str.h"
 #include "reeved.h"
 
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83 /* Linux 6.16 */
-#endif
-
 /* Connections taken from one socket before the others get their turn. */
 enum { ACCEPT_BATCH = 32, BACKLOG = 1024 };
 
@@ -236,17 +232,6 @@ static void on_connect(struct watch *w, uint32_t events)
 	doors_adjust(d);
 }
 
-/*
- * Clients may not pass descriptors: the last one to close a foreign socket is
- * who waits for it. Linux 6.16; before, discard() has to see to it.
- */
-static int refuse_descriptors(int listener)
-{
-	int no = 0;
-
-	return setsockopt(listener, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) < 0 ? -errno : 0;
-}
-
 /* The file may have gone meanwhile, or be somebody else's by now. */
 static bool is_ours(int fd, const char *path, struct stat *ret)
 {
@@ -269,7 +254,7 @@ static bool take_over(struct reeved *d, enum pp_door kind, const char *path)
 	*door = (struct door){ .fd = -1, .kind = kind, .d = d, .dev = st.st_dev, .ino = st.st_ino };
 	if (loop_add(d->loop, &door->watch, fd, 0, on_connect) < 0)
 		return false;
-	d->clients.foreign_fds = refuse_descriptors(fd) < 0;
+	d->clients.foreign_fds = !descriptors_refuse(fd);
 	door->fd = take_fd(&fd);
 	str_copy(door->path, sizeof(door->path), path);
 	return true;
@@ -292,7 +277,7 @@ int door_open(struct reeved *d, enum pp_door kind, const char *path, struct err 
 	r = clear_path(path, e);
 	if (r < 0)
 		return r;
-	d->clients.foreign_fds = refuse_descriptors(fd) < 0;
+	d->clients.foreign_fds = !descriptors_refuse(fd);
 	r = put_in_place(&opened, fd, path, e);
 	if (r < 0)
 		return r;

@@ -122,6 +122,16 @@ static void fill_std_fds(void)
 		close(fd);
 }
 
+/* The core has them too: what a file holds already is not written over. */
+static void append_only(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct stat st;
+
+	if (flags >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		fcntl(fd, F_SETFL, flags | O_APPEND);
+}
+
 /*
  * A description of its own for each process, so that O_NONBLOCK touches nobody
  * else's. Not for a file, which never blocks and whose offset is shared with
@@ -420,6 +430,8 @@ int main(int argc, char **argv)
 	d->argv = argv;
 	argp_parse(&parser, argc, argv, 0, NULL, &d->opt);
 	fill_std_fds();
+	append_only(STDOUT_FILENO);
+	append_only(STDERR_FILENO);
 	d->log_fd = reeved_open_log();
 	if (geteuid() != 0) {
 		fail(&e, EPERM, "must be started by root");

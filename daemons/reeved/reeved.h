@@ -17,6 +17,7 @@
  *   client.c  the connections that were handed over
  *   discard.c how they are closed
  *   peer.c    a peer's identity, from the kernel
+ *   inbox.c   what the core sends
  *   ops.c     what the core may ask for
  *   cgroups.c the cgroups under a cpuset, and what they had before
  *   state.c   where it is kept what was before
@@ -197,8 +198,17 @@ bool clients_drop(struct clients *c, struct pp_conn conn);
 void clients_drop_all(struct clients *c);
 
 /* discard.c */
+/* From now on nobody passes a descriptor by this socket; false: this kernel can't forbid it. */
+bool descriptors_refuse(int sock);
 /* Closes a client's socket, and with it whatever the client left unread in it. */
 void discard(int fd, bool foreign_fds);
+
+/* inbox.c */
+/*
+ * The next message of the core. -EAGAIN none; -EPIPE the core is gone; -EBADMSG, with the
+ * sentence: what came is none of the protocol.
+ */
+int inbox_take(const struct reeved *d, union pp_msg *ret, struct err *e);
 
 /* peer.c */
 /*

@@ -322,6 +322,14 @@ static int a_descriptor(void)
 	return (int)fd_send(core.sock, &m, sizeof(m), &core.null_fd, 1) < 0 ? -errno : 0;
 }
 
+/* A log that is a file is appended to, whoever writes. */
+static int a_overwrite_log(void)
+{
+	int flags = fcntl(STDERR_FILENO, F_GETFL);
+
+	return fcntl(STDERR_FILENO, F_SETFL, flags & ~O_APPEND) < 0 ? -errno : 0;
+}
+
 /* Requests that are answered, and nobody reads the answers. */
 static int a_flood(void)
 {
@@ -374,6 +382,7 @@ static const struct {
 	{ "wrong-side", a_wrong_side },
 	{ "too-long", a_too_long },
 	{ "descriptor", a_descriptor },
+	{ "overwrite-log", a_overwrite_log },
 	{ "flood", a_flood },
 };
 

@@ -18,9 +18,10 @@ ON_THE_KERNEL = {
     "kill-all": "EPERM", "pidfd-signal": "EPERM", "ptrace": KILLED, "setuid": KILLED,
     "mount": KILLED, "unshare": KILLED, "truncate": "EPERM", "fallocate": "EPERM",
     "executable-memory": "EPERM", "io-uring": KILLED, "keyring": KILLED, "userfaultfd": KILLED,
-    "perf": KILLED, "other-option": "EPERM",
+    "perf": KILLED, "other-option": "EPERM", "overwrite-log": "EPERM",
 }
-NO_MESSAGE = "wrong-size", "wrong-side", "too-long", "descriptor"
+NO_MESSAGE = {"wrong-size": "no message of the protocol", "wrong-side": "no message of the protocol",
+              "too-long": "more bytes than any message has"}
 
 
 @pytest.fixture
@@ -68,7 +69,14 @@ def test_on_the_kernel(attacked, attack):
 @pytest.mark.parametrize("attack", NO_MESSAGE)
 def test_what_is_no_message_ends_the_core(attacked, attack):
     reeved = attacked(attack)
-    reeved.wait_log("the core is killed.*no message of the protocol")
+    reeved.wait_log(f"the core is killed.*{NO_MESSAGE[attack]}")
+    assert reeved.stop() == 0
+
+
+def test_a_descriptor_never_comes_to_root(attacked):
+    """The last closer of a foreign socket waits for as long as its owner likes."""
+    reeved = attacked("descriptor")
+    reeved.wait_log("attack why=.descriptor: EPERM|the core is killed.*it sent a descriptor")
     assert reeved.stop() == 0
 
 
