@@ -6,7 +6,8 @@
  * drops a socket by itself when that is shut down, as it is at every connection's end.
  *
  * Only where $FDSTORE says that there is such a store: whoever else is told of our
- * states might hold the descriptors and never look at them.
+ * states might hold the descriptors and never look at them. And only where clients can't
+ * pass descriptors: else the manager could be the last closer of a socket that lingers.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +47,7 @@ void fdstore_door(struct reeved *d, enum pp_door kind)
 {
 	char state[64];
 
-	if (!d->clients.stored)
+	if (!d->clients.stored || d->clients.foreign_fds)
 		return;
 	snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s", door_names[kind]);
 	notify_send_fds(state, &d->doors[kind].fd, 1);
@@ -73,7 +74,7 @@ void fdstore_client(struct reeved *d, struct pp_conn conn)
 	struct clients *c = &d->clients;
 	struct stored_client *s;
 
-	if (!c->stored)
+	if (!c->stored || c->foreign_fds)
 		return;
 	s = &c->stored[conn.slot];
 	s->conn = conn;
