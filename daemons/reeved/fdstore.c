@@ -89,7 +89,7 @@ void fdstore_client(struct reeved *d, struct pp_conn conn)
 
 static const struct stored_client *find(const struct clients *c, uint64_t ino)
 {
-	for (uint32_t slot = 0; ino && slot < PP_CLIENTS_MAX; slot++)
+	for (uint32_t slot = 0; ino && c->stored && slot < PP_CLIENTS_MAX; slot++)
 		if (c->stored[slot].ino == ino && c->stored[slot].conn.slot == slot)
 			return &c->stored[slot];
 	return NULL;
