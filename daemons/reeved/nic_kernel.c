@@ -11,26 +11,14 @@
 #include "base/str.h"
 #include "reeved.h"
 
-/* Kept: a core that takes over asks about every owner. */
-static int question_socket(void)
-{
-	static int fd = -1;
-
-	if (fd < 0)
-		fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	return fd;
-}
-
 int iface_name(uint32_t ifindex, char ret[static NIC_NAME_MAX], struct err *e)
 {
-	struct ifreq q = { .ifr_ifindex = (int)ifindex };
-	int fd = question_socket();
+	char name[IF_NAMESIZE];
 
-	if (fd < 0)
-		return fail(e, errno, "can't make a socket: %m");
-	if (ioctl(fd, SIOCGIFNAME, &q) < 0)
-		return fail(e, errno, "there is no interface %" PRIu32, ifindex);
-	str_copy(ret, NIC_NAME_MAX, q.ifr_name);
+	if (!if_indextoname(ifindex, name))
+		return fail(e, errno == ENXIO ? ENODEV : errno, "there is no interface %" PRIu32,
+			    ifindex);
+	str_copy(ret, NIC_NAME_MAX, name);
 	return 0;
 }
 
