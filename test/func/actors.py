@@ -363,12 +363,22 @@ class MtlActor(Actor):
         self.client.send(data)
 
     def ask(self, plans, late=False):
+        """All at once; `late`: and reads the answers when there has been a kill or two."""
         for data, _, _ in plans:
             self.note_asked(data)
         asked, came = time.monotonic(), []
-        self.send(b"".join(data for data, _, _ in plans))
-        if late:
-            self.soak.await_kills(2)
+        try:
+            self.send(b"".join(data for data, _, _ in plans))
+            if late:
+                self.soak.await_kills(2)
+            self.hear(plans, asked, came)
+        except (Gone, OSError):
+            self.history.unanswered(self.may_get(plans[len(came):]), asked)
+            raise
+        for text in history.order([kind for _, kind, _ in plans], came):
+            self.history.fault(text)
+
+    def hear(self, plans, asked, came):
         for _, _, told in plans:
             reply = self.client.read()
             if not reply:
@@ -377,8 +387,15 @@ class MtlActor(Actor):
             came.append(kind)
             told(asked, time.monotonic(), value)
             self.answers += 1
-        for text in history.order([kind for _, kind, _ in plans], came):
-            self.history.fault(text)
+
+    def may_get(self, plans):
+        """What requests ask for to which there is no answer."""
+        for data, _, _ in plans:
+            kind = int.from_bytes(data[4:8], "big")
+            if kind == mtl.GET_LCORE:
+                yield f"lcore {int.from_bytes(data[12:14], 'big')}"
+            elif kind == mtl.GET_QUEUE:
+                yield from self.soak.queues
 
     def note_asked(self, data):
         """What is asked back is certain no more from now on."""
@@ -443,6 +460,10 @@ class NativeActor(Actor):
             reply, error = self.client.reply(), None
         except varlink.VarlinkError as no:
             reply, error = None, no
+        except (varlink.Closed, OSError):
+            pools = {"Acquire": self.soak.cpus, "AcquireQueues": self.soak.queues}
+            self.history.unanswered(pools.get(method, ()), asked)
+            raise
         self.answers += 1
         told(asked, time.monotonic(), reply, error)
 
@@ -618,8 +639,7 @@ class Stream(threading.Thread):
         except (varlink.Closed, ConnectionError):
             if not self.soak.may_hang_up:
                 raise
-            self.client = self.soak.reconnect()
-            self.client.stream(since=self.seen)
+            self.client = self.soak.reconnect(self.seen)
             return
         self.seen = reply["event"]["seq"]
         self.events.append((self.seen, reply["lost"]))

@@ -232,15 +232,16 @@ class Soak:
         self.killed()
         self.reeved = self.start()
 
-    def reconnect(self):
-        """Once there is a reeved again."""
+    def reconnect(self, since):
+        """The stream again, once there is a reeved."""
         deadline = time.monotonic() + PAUSE_S
         while True:
-            try:
-                return self.reeved.connect_native()
-            except OSError:
-                assert time.monotonic() < deadline, "no reeved"
-                select.select([], [], [], 0.01)
+            with contextlib.suppress(OSError):
+                client = self.reeved.connect_native()
+                client.stream(since=since)
+                return client
+            assert time.monotonic() < deadline, "no reeved"
+            select.select([], [], [], 0.01)
 
     def kill_one(self, victim):
         roll = self.random.random()
