@@ -166,7 +166,6 @@ static void core_forget(struct reeved *d)
 	c->sock = c->pidfd = -1;
 	c->pid = 0;
 	c->ready = c->blamed = false;
-	c->had = true;
 	reload_drop(d, "the core ended meanwhile");
 }
 
@@ -279,7 +278,7 @@ static int send_hello(struct reeved *d)
 		.foreign_fds = d->clients.foreign_fds,
 		.last_end = d->core.last,
 		.nresumed = d->clients.count,
-		.fresh = !d->core.had && !d->upgraded,
+		.fresh = d->core.last == PP_END_NONE && !d->upgraded,
 		.upgraded = d->upgraded,
 		.log_format = d->opt.log_format,
 		.log_level = d->opt.log_level,

@@ -49,8 +49,8 @@ struct options {
 	uint32_t log_format, log_level; /* their _MAX: not said */
 	uint32_t planes;		/* 0: as the config says */
 	bool check;
-	uint32_t takes_over; /* 0, or whether a journal of that version can be is all that is asked
-			      */
+	/* Asked is only whether a journal of that version can be taken over; 0: not. */
+	uint32_t takes_over;
 };
 
 #define NO_SLOT UINT32_MAX
@@ -94,8 +94,7 @@ struct core_child {
 	int sock;
 	bool ready;
 	bool blamed;	  /* we killed it for what it did */
-	enum pp_end last; /* how the one before ended */
-	bool had;	  /* there was one before */
+	enum pp_end last; /* how the one before ended; PP_END_NONE: there was none */
 	bool resuming;	  /* clients from `resume_at` on are still to be handed to it */
 	uint32_t resume_at;
 	struct watch sock_watch, exit_watch, retry_watch;
