@@ -45,7 +45,8 @@ static int open_config(const char *path, struct err *e)
 	return take_fd(&fd);
 }
 
-ssize_t read_until(int fd, void *buf, size_t size, uint64_t deadline_ns)
+/* Bytes, until `size`, the end, or the deadline: -ETIMEDOUT. */
+static ssize_t read_until(int fd, void *buf, size_t size, uint64_t deadline_ns)
 {
 	size_t used = 0;
 
@@ -115,14 +116,21 @@ static int run_start(const char *libexec, int config, struct run *ret, struct er
 	return 0;
 }
 
+ssize_t read_line_until(int fd, char *ret, size_t size, uint64_t deadline_ns)
+{
+	ssize_t n = read_until(fd, ret, size - 1, deadline_ns);
+
+	ret[n > 0 ? n : 0] = '\0';
+	ret[strcspn(ret, "\n")] = '\0';
+	return n;
+}
+
 /* The first line of what it wrote on stderr is the sentence for the user. */
 static int run_failed(int err_fd, uint64_t deadline_ns, struct err *e)
 {
 	char text[sizeof(e->text)];
-	ssize_t n = read_until(err_fd, text, sizeof(text) - 1, deadline_ns);
 
-	text[n > 0 ? n : 0] = '\0';
-	text[strcspn(text, "\n")] = '\0';
+	read_line_until(err_fd, text, sizeof(text), deadline_ns);
 	return fail(e, EINVAL, "%s", text[0] ? text : "reeve-conf ended without a word");
 }
 

@@ -220,7 +220,6 @@ static void on_connect(struct watch *w, uint32_t events)
 
 		if (fd == 0)
 			fd = fd_accept(door->fd);
-
 		if (fd < 0) {
 			accept_failed(d, fd);
 			break;
@@ -258,6 +257,15 @@ static bool take_over(struct reeved *d, enum pp_door kind, const char *path)
 	door->fd = take_fd(&fd);
 	str_copy(door->path, sizeof(door->path), path);
 	return true;
+}
+
+int door_path(const struct reeved *d, enum pp_door kind, char ret[static CONF_PATH_MAX])
+{
+	int n = kind == PP_DOOR_MTL
+			? snprintf(ret, CONF_PATH_MAX, "%s", d->conf.mtl_path)
+			: snprintf(ret, CONF_PATH_MAX, "%s/reeve.sock", d->opt.runtime_dir);
+
+	return n < CONF_PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
 int door_open(struct reeved *d, enum pp_door kind, const char *path, struct err *e)

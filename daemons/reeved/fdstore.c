@@ -118,14 +118,11 @@ static bool take_client(const struct reeved *d, struct handover *h, int fd)
 
 static bool take_door(const struct reeved *d, struct handover *h, int kind, int fd)
 {
-	if (h->doors[kind].fd >= 0)
+	struct handover_door *door = &h->doors[kind];
+
+	if (door->fd >= 0 || door_path(d, (enum pp_door)kind, door->path) < 0)
 		return false;
-	h->doors[kind].fd = fd;
-	if (kind == PP_DOOR_MTL)
-		str_copy(h->doors[kind].path, sizeof(h->doors[kind].path), d->conf.mtl_path);
-	else
-		snprintf(h->doors[kind].path, sizeof(h->doors[kind].path), "%s/reeve.sock",
-			 d->opt.runtime_dir);
+	door->fd = fd;
 	return true;
 }
 
@@ -140,18 +137,6 @@ static void take(const struct reeved *d, struct handover *h, const char *name, s
 			taken = take_door(d, h, kind, fd);
 	if (!taken && !take_client(d, h, fd))
 		close(fd);
-}
-
-static struct handover *new_handover(uint32_t most)
-{
-	size_t bytes = sizeof(struct handover) + most * sizeof(struct handover_client);
-	struct handover *h = handover_new(bytes);
-
-	for (int kind = 0; h && kind < PP_DOOR_MAX; kind++)
-		h->doors[kind].fd = -1;
-	if (h)
-		h->lock_fd = -1;
-	return h;
 }
 
 /* How many came, if they are for us. */
@@ -172,7 +157,7 @@ void fdstore_take(struct reeved *d)
 	uint32_t n = count_passed();
 
 	if (n && d->clients.stored && !d->handover)
-		d->handover = new_handover(n);
+		d->handover = handover_new(n);
 	for (uint32_t i = 0; i < n && d->handover; i++) {
 		size_t len = strcspn(names, ":");
 

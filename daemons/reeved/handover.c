@@ -61,9 +61,14 @@ static void fill(const struct reeved *d, struct handover *h)
 	}
 }
 
+static size_t bytes_for(uint32_t clients)
+{
+	return sizeof(struct handover) + clients * sizeof(struct handover_client);
+}
+
 int handover_make(struct reeved *d, struct err *e)
 {
-	size_t bytes = sizeof(struct handover) + d->clients.count * sizeof(struct handover_client);
+	const size_t bytes = bytes_for(d->clients.count);
 	_cleanup_fd_ int fd = memfd_create("reeve.handover", 0);
 	_cleanup_free_ struct handover *h = calloc(1, bytes);
 	char text[16];
@@ -85,8 +90,7 @@ void handover_cancel(struct reeved *d, int fd)
 {
 	unsetenv(HANDOVER_ENV);
 	set_all_inherited(d, false);
-	if (fd >= 0)
-		close(fd);
+	close(fd);
 }
 
 /* --- the one that comes ------------------------------------------------------------ */
@@ -106,8 +110,7 @@ static struct handover *map_table(int fd, struct err *e)
 		fail(e, errno, "can't map what was handed over: %m");
 		return NULL;
 	}
-	if (h->bytes == (uint64_t)st.st_size &&
-	    h->nclients == (h->bytes - sizeof(*h)) / sizeof(h->clients[0]))
+	if (h->bytes == (uint64_t)st.st_size && h->bytes == bytes_for(h->nclients))
 		return h;
 	munmap(h, (size_t)st.st_size);
 	fail(e, EBADMSG, HANDOVER_ENV " names a table of another version");
@@ -115,14 +118,18 @@ static struct handover *map_table(int fd, struct err *e)
 }
 
 /* As one that was mapped, so that it ends as that does. */
-struct handover *handover_new(size_t bytes)
+struct handover *handover_new(uint32_t most)
 {
+	const size_t bytes = bytes_for(most);
 	struct handover *h = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 				  -1, 0);
 
 	if (h == MAP_FAILED)
 		return NULL;
 	h->bytes = bytes;
+	h->lock_fd = -1;
+	for (int kind = 0; kind < PP_DOOR_MAX; kind++)
+		h->doors[kind].fd = -1;
 	return h;
 }
 

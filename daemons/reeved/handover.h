@@ -47,8 +47,8 @@ int handover_make(struct reeved *d, struct err *e);
 void handover_cancel(struct reeved *d, int fd);
 /* What tells a socket from all others while it is open; 0: it is none. */
 uint64_t handover_inode(int fd);
-/* An empty table of so many bytes. */
-struct handover *handover_new(size_t bytes);
+/* Empty, with room for so many clients; NULL: out of memory. */
+struct handover *handover_new(uint32_t most);
 /* What our predecessor left, if we were started by one. */
 int handover_take(struct reeved *d, struct err *e);
 /* Its listening socket for this path; -1: there is none. It is the caller's. */

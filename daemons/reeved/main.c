@@ -242,8 +242,7 @@ static int open_doors(struct reeved *d, struct err *e)
 
 	if (d->opt.planes & d->conf.closed)
 		return fail(e, EPERM, "the config closes the plane that --plane asks for");
-	if ((size_t)snprintf(path, sizeof(path), "%s/reeve.sock", d->opt.runtime_dir) >=
-	    sizeof(path))
+	if (door_path(d, PP_DOOR_NATIVE, path) < 0)
 		return fail(e, ENAMETOOLONG, "the runtime directory's path is too long");
 	r = door_open(d, PP_DOOR_NATIVE, path, e);
 	return r < 0 ? r : planes_adjust(d, e);

@@ -140,8 +140,8 @@ struct reeved {
 };
 
 /* config.c */
-/* Bytes, until `size`, the end, or the deadline: -ETIMEDOUT. */
-ssize_t read_until(int fd, void *buf, size_t size, uint64_t deadline_ns);
+/* What comes until the end or the deadline (-ETIMEDOUT), as far as its first line goes. */
+ssize_t read_line_until(int fd, char *ret, size_t size, uint64_t deadline_ns);
 int config_read(const struct options *opt, const char *libexec, struct conf *ret, struct err *e);
 int config_memfd(const struct conf *c);
 
@@ -175,6 +175,8 @@ void core_give_all_back(struct reeved *d);
 void core_kill(struct reeved *d, const char *why);
 
 /* door.c */
+/* Where it is to be; -ENAMETOOLONG. */
+int door_path(const struct reeved *d, enum pp_door kind, char ret[static CONF_PATH_MAX]);
 int door_open(struct reeved *d, enum pp_door kind, const char *path, struct err *e);
 void door_close(struct reeved *d, enum pp_door kind);
 /* A client is the core's: who it is, and its socket; kept until the core says so. */

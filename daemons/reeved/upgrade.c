@@ -63,7 +63,8 @@ static _Noreturn void run_check(const struct reeved *d, const char *path, int er
 static int check_said(pid_t pid, int err, struct err *e)
 {
 	char text[sizeof(e->text)];
-	ssize_t n = read_until(err, text, sizeof(text) - 1, clock_boot_ns() + CHECK_MS * NS_PER_MS);
+	ssize_t n = read_line_until(err, text, sizeof(text),
+				    clock_boot_ns() + CHECK_MS * NS_PER_MS);
 	int status = -1;
 
 	if (n == -ETIMEDOUT)
@@ -71,8 +72,6 @@ static int check_said(pid_t pid, int err, struct err *e)
 	waitpid(pid, &status, 0);
 	if (status == 0)
 		return 0;
-	text[n > 0 ? n : 0] = '\0';
-	text[strcspn(text, "\n")] = '\0';
 	return fail(e, EAGAIN, "what is installed now can't take over: %s",
 		    text[0] ? text : "it says nothing");
 }
