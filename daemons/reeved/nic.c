@@ -314,8 +314,7 @@ static int open_again(struct iface *f, const struct pp_nic_open *m, struct err *
 	return 0;
 }
 
-/* In the form that it has. */
-/* What a newer config would not allow stays all the same, as leases do. */
+/* In the form that it has; what a newer config would not allow stays, as leases do. */
 static int claim(struct reeved *d, struct iface *f, const struct pp_nic_open *m, struct err *e)
 {
 	char name[NIC_NAME_MAX];

@@ -94,7 +94,6 @@ struct nic_record {
 	char name[NIC_NAME_MAX];
 };
 
-/* Written right after the change: only then it is known where the rule is. */
 /* Written when it is there, so that its maps are found again; cleared when they are given up. */
 struct owner_record {
 	uint32_t ifindex; /* 0: unused */
@@ -102,6 +101,7 @@ struct owner_record {
 	char tenant[TENANT_NAME_MAX];
 };
 
+/* Written right after the change: only then it is known where the rule is. */
 struct rule_record {
 	uint32_t ifindex; /* 0: unused */
 	uint32_t owner, queue;

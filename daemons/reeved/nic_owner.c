@@ -90,20 +90,18 @@ static int check_room(const struct reeved *d, const struct iface *f, const struc
 	return 0;
 }
 
-static struct owner *owner_new(struct reeved *d, struct iface *f, const struct pp_nic_owner *m)
+static struct owner *owner_new(struct nics *n, struct iface *f, uint32_t number, const char *tenant)
 {
 	struct owner *o = FAULT(REEVED_OWNER) ? NULL : calloc(1, sizeof(*o));
 
 	if (!o)
 		return NULL;
-	*o = (struct owner){
-		.iface = f, .number = m->owner, .serial = m->head.serial, .xskmap = -1, .table = -1
-	};
-	str_copy(o->tenant, sizeof(o->tenant), tenant_of(d, m));
+	*o = (struct owner){ .iface = f, .number = number, .xskmap = -1, .table = -1 };
+	str_copy(o->tenant, sizeof(o->tenant), tenant);
 	str_copy(f->tenant, sizeof(f->tenant), o->tenant);
 	o->next = f->owners;
 	f->owners = o;
-	d->nics.owners++;
+	n->owners++;
 	return o;
 }
 
@@ -188,26 +186,20 @@ static bool open_own_maps(const struct iface *f, struct owner *o)
 
 bool owner_adopt(struct nics *n, struct iface *f, struct owner_record *r)
 {
-	struct owner *o = calloc(1, sizeof(*o));
+	struct owner *o = owner_new(n, f, r->number, r->tenant);
 
 	if (!o)
 		return false;
-	*o = (struct owner){ .state = OWNER_HERE, .number = r->number, .xskmap = -1, .table = -1 };
-	o->slot = is_single(f) ? r->slot : 0;
+	if (is_single(f)) {
+		o->slot = r->slot;
+		slot_mark(f, o->slot);
+	}
 	if (!open_own_maps(f, o)) {
-		n->owners++; /* owner_free() takes one off */
 		owner_free(n, o);
 		return false;
 	}
-	if (o->slot)
-		slot_mark(f, o->slot);
-	str_copy(o->tenant, sizeof(o->tenant), r->tenant);
-	str_copy(f->tenant, sizeof(f->tenant), r->tenant);
+	o->state = OWNER_HERE;
 	o->record = r;
-	o->iface = f;
-	o->next = f->owners;
-	f->owners = o;
-	n->owners++;
 	return true;
 }
 
@@ -245,9 +237,10 @@ int owner_begin(struct reeved *d, struct iface *f, const struct pp_nic_owner *m,
 	r = check_room(d, f, m, e);
 	if (r < 0)
 		return r;
-	o = owner_new(d, f, m);
+	o = owner_new(&d->nics, f, m->owner, tenant_of(d, m));
 	if (!o)
 		return fail(e, ENOMEM, "out of memory");
+	o->serial = m->head.serial;
 	if (is_single(f))
 		make_maps(d, f, o);
 	else
