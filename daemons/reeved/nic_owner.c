@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "base/str.h"
@@ -49,22 +50,13 @@ int owner_xskmap(const struct iface *f, const struct owner *o)
 
 /* --- slots --------------------------------------------------------------------- */
 
-/* There are as many as owners may be. */
+/* There are as many as owners may be; 0 is nobody's. */
 static uint32_t slot_take(struct iface *f)
 {
-	uint32_t word = 0, bit;
+	uint32_t slot = bits_next(f->slots, 1, LOADER_SLOTS, false);
 
-	f->slots[0] |= 1; /* nobody's */
-	while (!~f->slots[word])
-		word++;
-	bit = (uint32_t)__builtin_ctzll(~f->slots[word]);
-	f->slots[word] |= UINT64_C(1) << bit;
-	return word * 64 + bit;
-}
-
-static void slot_free(struct iface *f, uint32_t slot)
-{
-	f->slots[slot / 64] &= ~(UINT64_C(1) << slot % 64);
+	bits_put(f->slots, slot, true);
+	return slot;
 }
 
 /* --- owners -------------------------------------------------------------------- */
@@ -119,7 +111,7 @@ static void owner_free(struct nics *n, struct owner *o)
 	if (o->iface) {
 		take_out(o->iface, o);
 		if (o->slot)
-			slot_free(o->iface, o->slot);
+			bits_put(o->iface->slots, o->slot, false);
 	}
 	owner_record_drop(o->record);
 	n->owners--;
@@ -170,11 +162,6 @@ static void make_maps(struct reeved *d, struct iface *f, struct owner *o)
 	loader_start(d, &o->run, &q, &f->maps[LOADER_FD_TABLES], on_made);
 }
 
-static void slot_mark(struct iface *f, uint32_t slot)
-{
-	f->slots[slot / 64] |= UINT64_C(1) << slot % 64;
-}
-
 static bool open_own_maps(const struct iface *f, struct owner *o)
 {
 	if (!is_single(f))
@@ -192,7 +179,7 @@ bool owner_adopt(struct nics *n, struct iface *f, struct owner_record *r)
 		return false;
 	if (is_single(f)) {
 		o->slot = r->slot;
-		slot_mark(f, o->slot);
+		bits_put(f->slots, o->slot, true);
 	}
 	if (!open_own_maps(f, o)) {
 		owner_free(n, o);

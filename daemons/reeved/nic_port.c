@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/fault.h"
 #include "bpf/layout.h"
 #include "mech/bpfmap.h"
@@ -21,43 +22,19 @@ struct port_set {
 	uint64_t unclaimed[PORT_WORDS]; /* of those that are on */
 };
 
-static bool has_bit(const uint64_t *bits, uint16_t port)
-{
-	return bits[port / 64] >> port % 64 & 1;
-}
-
-static void set_bit(uint64_t *bits, uint16_t port, bool on)
-{
-	uint64_t bit = UINT64_C(1) << port % 64;
-
-	bits[port / 64] = on ? bits[port / 64] | bit : bits[port / 64] & ~bit;
-}
-
-/* The first from `port` on; NIC_PORTS: there is none. Most sets have few. */
-static uint32_t next_bit(const uint64_t *bits, uint32_t port)
-{
-	while (port < NIC_PORTS) {
-		uint64_t word = bits[port / 64] & UINT64_MAX << port % 64;
-
-		if (word)
-			return port / 64 * 64 + (uint32_t)__builtin_ctzll(word);
-		port = port / 64 * 64 + 64;
-	}
-	return NIC_PORTS;
-}
-
-#define for_each_port(port, bits) \
-	for (port = next_bit(bits, 0); port < NIC_PORTS; port = next_bit(bits, port + 1))
+#define for_each_port(port, bits)                                          \
+	for (port = bits_next(bits, 0, NIC_PORTS, true); port < NIC_PORTS; \
+	     port = bits_next(bits, port + 1, NIC_PORTS, true))
 
 bool owner_has_port(const struct owner *o, uint16_t port)
 {
-	return o->ports && has_bit(o->ports->on, port);
+	return o->ports && bits_has(o->ports->on, port);
 }
 
 static void note_port(struct owner *o, uint16_t port, bool on)
 {
-	set_bit(o->ports->on, port, on);
-	set_bit(o->ports->unclaimed, port, false);
+	bits_put(o->ports->on, port, on);
+	bits_put(o->ports->unclaimed, port, false);
 }
 
 /* The element as it is to be now; what it counted stays, unless it is a new use. */
@@ -116,8 +93,8 @@ int owner_add_port(struct iface *f, struct owner *o, uint16_t port, struct err *
 
 	if (!have_set(o))
 		return fail(e, ENOMEM, "out of memory");
-	if (has_bit(o->ports->unclaimed, port)) {
-		set_bit(o->ports->unclaimed, port, false);
+	if (bits_has(o->ports->unclaimed, port)) {
+		bits_put(o->ports->unclaimed, port, false);
 		return 0;
 	}
 	if (owner_has_port(o, port))

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bits.h"
+
 unsigned cpuset_count(const struct cpuset *s)
 {
 	unsigned n = 0;
@@ -61,15 +63,7 @@ void cpuset_minus(struct cpuset *s, const struct cpuset *without)
 
 unsigned cpuset_next(const struct cpuset *s, unsigned from)
 {
-	for (unsigned i = from / 64; i < CPUSET_WORDS; i++) {
-		uint64_t word = s->w[i];
-
-		if (i == from / 64)
-			word &= ~UINT64_C(0) << (from % 64);
-		if (word)
-			return i * 64 + (unsigned)__builtin_ctzll(word);
-	}
-	return CPU_MAX;
+	return bits_next(s->w, from, CPU_MAX, true);
 }
 
 /* Leaves at the first digit too many, so that the value can't overflow. */

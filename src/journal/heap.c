@@ -4,39 +4,25 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/bits.h"
+
 void heap_init(struct heap *h, void *mem)
 {
 	memset(h, 0, sizeof(*h));
 	h->mem = mem;
 }
 
-static bool is_used(const struct heap *h, uint32_t unit)
-{
-	return h->map[unit / 64] >> unit % 64 & 1;
-}
-
 static void mark(struct heap *h, const struct extent *e, bool used)
 {
-	for (uint32_t unit = e->at; unit < e->at + e->units; unit++) {
-		uint64_t bit = UINT64_C(1) << unit % 64;
-
-		h->map[unit / 64] = used ? h->map[unit / 64] | bit : h->map[unit / 64] & ~bit;
-	}
+	for (uint32_t unit = e->at; unit < e->at + e->units; unit++)
+		bits_put(h->map, unit, used);
 	h->used = used ? h->used + e->units : h->used - e->units;
 }
 
 /* The first unit from `unit` on that is free, or in use; HEAP_UNITS: there is none. */
 static uint32_t next_unit(const struct heap *h, uint32_t unit, bool used)
 {
-	while (unit < HEAP_UNITS) {
-		uint64_t word = used ? h->map[unit / 64] : ~h->map[unit / 64];
-
-		word &= UINT64_MAX << unit % 64;
-		if (word)
-			return unit / 64 * 64 + (uint32_t)__builtin_ctzll(word);
-		unit = unit / 64 * 64 + 64;
-	}
-	return HEAP_UNITS;
+	return bits_next(h->map, unit, HEAP_UNITS, used);
 }
 
 bool heap_take(struct heap *h, size_t bytes, struct extent *ret)
@@ -70,9 +56,8 @@ int heap_claim(struct heap *h, const struct extent *e)
 {
 	if (e->at > HEAP_UNITS || e->units > HEAP_UNITS - e->at)
 		return -EBADMSG;
-	for (uint32_t unit = e->at; unit < e->at + e->units; unit++)
-		if (is_used(h, unit))
-			return -EBADMSG;
+	if (next_unit(h, e->at, true) < e->at + e->units)
+		return -EBADMSG;
 	mark(h, e, true);
 	return 0;
 }
