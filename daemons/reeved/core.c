@@ -20,6 +20,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/rate.h"
 #include "base/str.h"
 #include "mech/ethnl.h"
@@ -105,6 +106,25 @@ void core_kill(struct reeved *d, const char *why)
 	kill(d->core.pid, SIGKILL);
 }
 
+/* false: there is none now, or none to come; on_exit_event() has the rest of that. */
+static bool take_message(struct reeved *d)
+{
+	struct err e = { 0 };
+	union pp_msg m;
+	int r = inbox_take(d, &m, &e);
+
+	if (r == 0)
+		ops_handle(d, &m);
+	if (r == 0 || r == -EAGAIN)
+		return r == 0;
+	loop_del(&d->core.sock_watch);
+	if (r != -EPIPE)
+		core_kill(d, e.text);
+	else if (!d->stopping) /* about to exit, or to be made to */
+		kill(d->core.pid, SIGKILL);
+	return false;
+}
+
 /*
  * In turns, and no further while it does not take its answers: a core that is
  * somebody else's by now gets neither our time nor our memory.
@@ -117,27 +137,11 @@ static void on_message(struct watch *w, uint32_t events)
 		queue_flush(d);
 	if (events & EPOLLOUT && !core_backlog(d))
 		resume_more(d);
-	for (int i = 0; i < MESSAGE_BATCH && d->core.sock >= 0 && !core_backlog(d); i++) {
-		struct err e = { 0 };
-		union pp_msg m;
-		int r = inbox_take(d, &m, &e);
-
-		if (r == -EAGAIN)
+	for (int i = 0; i < MESSAGE_BATCH && d->core.sock >= 0 && !core_backlog(d); i++)
+		if (!take_message(d))
 			break;
-		if (r ==
-		    -EPIPE) { /* about to exit, or to be made to; on_exit_event() has the rest */
-			loop_del(&d->core.sock_watch);
-			if (!d->stopping)
-				kill(d->core.pid, SIGKILL);
-			return;
-		}
-		if (r < 0) {
-			core_kill(d, e.text);
-			loop_del(&d->core.sock_watch);
-			return;
-		}
-		ops_handle(d, &m);
-	}
+	if (!d->core.sock_watch.loop)
+		return;
 	if (core_backlog(d))
 		loop_mod(&d->core.sock_watch, EPOLLOUT);
 	else
@@ -198,6 +202,8 @@ static void retry_later(struct reeved *d)
 	struct core_child *c = &d->core;
 	uint64_t now = clock_boot_ns(), wait_ms;
 
+	if (!d->announced) /* a service manager that gave up would have all given back */
+		notify_send("EXTEND_TIMEOUT_USEC=30000000");
 	if (may_return_at_once(d, now)) {
 		loop_timer_set(c->retry_timer, 1);
 		return;
@@ -221,10 +227,15 @@ static enum pp_end end_of(const struct reeved *d, int status)
 	return killed && !d->core.blamed ? PP_END_KILLED : PP_END_FAULT;
 }
 
+/* Leases or clients of a reeved before this one, which its end would lose. */
+bool core_took_over(const struct reeved *d)
+{
+	return d->adopting || d->clients.count;
+}
+
 static void on_exit_event(struct watch *w, uint32_t events)
 {
 	struct reeved *d = watch_owner(w, struct reeved, core.exit_watch);
-	bool was_ready = d->core.ready;
 	char how[64];
 	int status;
 
@@ -243,27 +254,12 @@ static void on_exit_event(struct watch *w, uint32_t events)
 	describe_end(status, how, sizeof(how));
 	log_say(LOG_ERR, "the core ended", "%s; %u clients wait for the next one, leases are kept",
 		how, d->clients.count);
-	if (!d->announced && !was_ready) {
+	if (!d->announced && !core_took_over(d)) {
 		loop_exit(d->loop, 1);
 		return;
 	}
 	retry_later(d);
 	doors_adjust(d);
-}
-
-static void on_retry(struct watch *w, uint32_t events)
-{
-	struct reeved *d = watch_owner(w, struct reeved, core.retry_watch);
-	struct err e;
-
-	(void)events;
-	loop_timer_clear(w->fd);
-	if (d->stopping || d->core.pid)
-		return;
-	if (core_start(d, &e) < 0) {
-		log_say(LOG_ERR, "can't start the core", "%s", e.text);
-		retry_later(d);
-	}
 }
 
 static int send_hello(struct reeved *d)
@@ -278,7 +274,7 @@ static int send_hello(struct reeved *d)
 		.foreign_fds = d->clients.foreign_fds,
 		.last_end = d->core.last,
 		.nresumed = d->clients.count,
-		.fresh = d->core.last == PP_END_NONE && !d->upgraded,
+		.fresh = !d->announced && !d->upgraded,
 		.upgraded = d->upgraded,
 		.log_format = d->opt.log_format,
 		.log_level = d->opt.log_level,
@@ -316,14 +312,12 @@ int core_send_conf(struct reeved *d, const struct conf *c)
 	return core_send(d, &m, &fd, 1);
 }
 
-static int core_watch(struct reeved *d)
+static int greet(struct reeved *d)
 {
 	struct core_child *c = &d->core;
 	int r;
 
 	r = loop_add(d->loop, &c->sock_watch, c->sock, EPOLLIN, on_message);
-	if (r == 0)
-		r = loop_add(d->loop, &c->exit_watch, c->pidfd, EPOLLIN, on_exit_event);
 	if (r == 0)
 		r = send_hello(d);
 	if (r == 0)
@@ -354,7 +348,6 @@ static int core_spawn(struct reeved *d, struct err *e)
 						 .uid = d->conf.core_uid,
 						 .gid = d->conf.core_gid,
 						 .in = d->null_fd,
-
 						 .out = log,
 						 .err = STDERR_FILENO,
 						 .extra = theirs },
@@ -369,28 +362,65 @@ static int core_spawn(struct reeved *d, struct err *e)
 	return 0;
 }
 
-int core_start(struct reeved *d, struct err *e)
+/* One that starts but can't be talked to ends like any other. */
+static int start(struct reeved *d, struct err *e)
 {
 	struct core_child *c = &d->core;
 	int r;
 
 	pp_queue_init(&c->queue);
 	c->started_ns = clock_boot_ns();
-	if (!c->retry_watch.loop) {
-		c->retry_timer = loop_timer();
-		r = c->retry_timer < 0
-			    ? c->retry_timer
-			    : loop_add(d->loop, &c->retry_watch, c->retry_timer, EPOLLIN, on_retry);
-		if (r < 0)
-			return fail(e, -r, "can't make a timer: %s", strerror(-r));
-	}
 	r = core_spawn(d, e);
 	if (r < 0)
 		return r;
-	r = core_watch(d);
-	if (r < 0)
+	r = loop_add(d->loop, &c->exit_watch, c->pidfd, EPOLLIN, on_exit_event);
+	if (r < 0) {
+		kill(c->pid, SIGKILL);
+		waitpid(c->pid, NULL, 0);
+		core_forget(d);
+		return fail(e, -r, "can't watch the core: %s", strerror(-r));
+	}
+	r = greet(d);
+	if (r < 0 && r != -EPIPE)
 		core_kill(d, strerror(-r));
-	return r < 0 ? fail(e, -r, "can't talk to the core: %s", strerror(-r)) : 0;
+	return 0;
+}
+
+static void start_or_retry(struct reeved *d)
+{
+	struct err e;
+
+	if (start(d, &e) == 0)
+		return;
+	log_say(LOG_ERR, "can't start the core", "%s", e.text);
+	retry_later(d);
+}
+
+static void on_retry(struct watch *w, uint32_t events)
+{
+	struct reeved *d = watch_owner(w, struct reeved, core.retry_watch);
+
+	(void)events;
+	loop_timer_clear(w->fd);
+	if (!d->stopping && !d->core.pid)
+		start_or_retry(d);
+}
+
+int core_open(struct reeved *d, struct err *e)
+{
+	struct core_child *c = &d->core;
+	int r;
+
+	c->retry_timer = loop_timer();
+	r = c->retry_timer < 0
+		    ? c->retry_timer
+		    : loop_add(d->loop, &c->retry_watch, c->retry_timer, EPOLLIN, on_retry);
+	if (r < 0)
+		return fail(e, -r, "can't make a timer: %s", strerror(-r));
+	if (!core_took_over(d))
+		return start(d, e);
+	start_or_retry(d);
+	return 0;
 }
 
 void core_stop(struct reeved *d)

@@ -386,7 +386,7 @@ static int start(struct reeved *d, struct err *e)
 		r = open_doors(d, e);
 	handover_clients(d);
 	fdstore_clean(d);
-	return r < 0 ? r : core_start(d, e);
+	return r < 0 ? r : core_open(d, e);
 }
 
 static int give_up(struct reeved *d, int code, const struct err *e)
@@ -398,11 +398,17 @@ static int give_up(struct reeved *d, int code, const struct err *e)
 	return code;
 }
 
+/* One that fails leaves to the next what others hold. */
+static bool gives_back(const struct reeved *d, int code)
+{
+	return code == EXIT_OK ? !d->keep : !d->announced && !core_took_over(d);
+}
+
 static int run(struct reeved *d)
 {
 	int code = loop_run(d->loop);
 
-	if (!d->keep) {
+	if (gives_back(d, code)) {
 		cgroups_restore(d, true);
 		journal_wipe(d);
 	}

@@ -164,7 +164,9 @@ int journal_open(struct reeved *d, struct err *e);
 void journal_wipe(struct reeved *d);
 
 /* core.c */
-int core_start(struct reeved *d, struct err *e);
+/* Starts the first. Where one can't be started it is tried again, if there is what to lose. */
+int core_open(struct reeved *d, struct err *e);
+bool core_took_over(const struct reeved *d);
 /* Queues the message when the core is slow; `fds` are the caller's still. */
 int core_send(struct reeved *d, const void *msg, const int *fds, unsigned nfds);
 bool core_backlog(const struct reeved *d);

@@ -96,7 +96,8 @@ struct pp_hello {
 	uint32_t foreign_fds; /* clients can pass descriptors: look before reading */
 	uint32_t last_end;    /* enum pp_end */
 	uint32_t nresumed;    /* clients that PP_RESUME will name; then nothing else is to come */
-	uint32_t fresh;	      /* reeved is a new one: of other clients nobody kept the sockets */
+	uint32_t fresh;	      /* reeved is a new one: of other clients nobody kept the sockets.
+			       * Until a core of it was ready */
 	uint32_t upgraded;    /* it has just taken the place of the one before, as was asked */
 	uint32_t pad;
 	uint32_t log_format, log_level; /* the command line's; their _MAX: not said there */

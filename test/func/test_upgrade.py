@@ -187,6 +187,40 @@ def test_orphans_outlive_further_cores_and_reeveds(house):
     assert orphans(third) == {}
 
 
+def test_a_core_that_can_not_be_started_loses_nothing(house):
+    """A reeved with nobody's leases would end; this one tries again, and asks for the time."""
+    first = house.start(conf=CONF)
+    peer = house.peer(uid=1001)
+    client = first.connect_mtl(of=peer)
+    client.register()
+    assert client.get(50) == 0
+    first.kill()
+    core = "/run/stage/usr/libexec/reeve/reeve-core"
+    house.run("mount", "--bind", "/bin/false", core, check=True)
+    second = house.start(conf=CONF, ready=False)
+    second.core_may_die = True
+    for _ in range(2):
+        second.wait_notify("EXTEND_TIMEOUT_USEC=30000000")
+    house.run("umount", core, check=True)
+    second.wait_notify("READY=1")
+    assert orphans(second) == {peer.pid: 1}
+
+
+def test_many_kills_of_the_first_core(house):
+    reeved = house.start(conf=CONF)
+    peer = house.peer(uid=1001)
+    client = reeved.connect_mtl(of=peer)
+    client.register()
+    assert client.get(50) == 0
+    for _ in range(int(os.environ.get("KILLS", 5))):
+        reeved.kill()
+        reeved = house.start(conf=CONF, ready=False)
+        reeved.core_may_die = True
+        os.kill(reeved.core_pid(), signal.SIGKILL)
+        reeved.wait_notify("READY=1")
+        assert orphans(reeved) == {peer.pid: 1}
+
+
 def test_who_ended_meanwhile_holds_nothing(house):
     first = house.start(conf=CONF)
     peer = house.peer(uid=1001)
