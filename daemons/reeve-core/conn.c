@@ -238,18 +238,12 @@ static void set_instance(struct conn *c, ledger_id instance)
 
 static void end_instance(struct conn *c, const char *why)
 {
-	struct core *core = c->core;
-	bool enforced = enforce_wanted(core, c->tenant);
-
 	if (!c->instance)
 		return;
 	FAULT_HERE(CORE_END);
-	nic_instance_ending(core, c->instance);
-	ledger_instance_end(core->ledger, c->instance, clock_wall_ns(), why);
+	txn_end_instance(c->core, c->instance, why);
 	set_instance(c, 0);
 	FAULT_HERE(CORE_ENDED);
-	if (enforced)
-		enforce_apply(core, c->tenant, NULL);
 }
 
 static void forget(struct conn *c, const char *why)

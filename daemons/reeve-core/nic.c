@@ -103,8 +103,7 @@ static bool of_nic(const struct lease *l, uint32_t ifindex)
 	}
 }
 
-/* What is only reserved ends too: its transaction finds nothing to commit. */
-static void end_lease(struct core *core, const struct lease *l, const char *why)
+void nic_end_lease(struct core *core, const struct lease *l, const char *why)
 {
 	if (l->state == LEASE_HELD)
 		ledger_revoke(core->ledger, l->id, clock_wall_ns(), why);
@@ -121,7 +120,7 @@ static void end_leases(struct core *core, uint32_t ifindex, enum res_kind kind, 
 
 	while (ledger_next_lease(core->ledger, l.id, &l) == 0)
 		if (of_nic(&l, ifindex) && l.res.kind == kind && l.res.id >= first)
-			end_lease(core, &l, why);
+			nic_end_lease(core, &l, why);
 }
 
 void nic_end_leases(struct core *core, uint32_t ifindex, const char *why)

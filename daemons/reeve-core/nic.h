@@ -58,6 +58,8 @@ struct nic *nic_by_index(struct core *core, uint32_t ifindex);
 struct nic *nic_by_name(struct core *core, const char *name);
 /* Looks at all of them again, for what the kernel does not tell by itself. */
 void nics_refresh(struct core *core);
+/* What is only reserved ends too: its transaction finds nothing to commit. */
+void nic_end_lease(struct core *core, const struct lease *l, const char *why);
 /* All leases over it end, or over what was there before it. */
 void nic_end_leases(struct core *core, uint32_t ifindex, const char *why);
 /* The kernel has it no more: all leases over it end. */
@@ -163,7 +165,10 @@ void nic_refuse(struct conn *c, nic_done *done, const struct res *res, int error
 void nic_give_up(struct core *core, struct nic *nic, int error, const char *why);
 /* What asks reeved to open it, and what follows when that is done. */
 struct pp_nic_open;
+struct pp_nic_owner;
 struct pp_result;
+void nic_owner_message(const struct core *core, uint32_t ifindex, ledger_id instance,
+		       uint32_t tenant, struct pp_nic_owner *ret);
 void nic_open_message(const struct core *core, const struct nic *nic, struct pp_nic_open *ret);
 void nic_is_open(struct core *core, struct nic *nic, const struct pp_result *m);
 /* One user less; some time after the last one it is closed. */

@@ -125,17 +125,24 @@ static void joined(struct core *core, struct conn *c, void *ctx, const union pp_
 	}
 }
 
-static void ask_to_join(struct conn *c, const struct nic_op *op)
+void nic_owner_message(const struct core *core, uint32_t ifindex, ledger_id instance,
+		       uint32_t tenant, struct pp_nic_owner *ret)
 {
-	struct pp_nic_owner m = {
+	*ret = (struct pp_nic_owner){
 		.head.type = PP_NIC_OWNER,
-		.ifindex = op->ifindex,
-		.owner = owner_of(c->instance),
-		.tenant = c->core->tenants[c->tenant].conf,
-		.conf_serial = c->core->conf_serial,
+		.ifindex = ifindex,
+		.owner = owner_of(instance),
+		.tenant = core->tenants[tenant].conf,
+		.conf_serial = core->conf_serial,
 		.on = 1,
 	};
+}
 
+static void ask_to_join(struct conn *c, const struct nic_op *op)
+{
+	struct pp_nic_owner m;
+
+	nic_owner_message(c->core, op->ifindex, c->instance, c->tenant, &m);
 	if (ask(c->core, c, &m, joined, op, sizeof(*op)) < 0)
 		not_joined(c, op, ENOMEM, "out of memory");
 }

@@ -10,7 +10,7 @@
 #include "base/fault.h"
 #include "core.h"
 #include "mech/peer.h"
-#include "nic.h"
+#include "txn.h"
 
 struct orphan {
 	struct orphan *next;
@@ -18,18 +18,6 @@ struct orphan {
 	struct watch watch; /* the process's pidfd */
 	ledger_id instance;
 };
-
-static void end(struct core *core, ledger_id instance, const char *why)
-{
-	struct instance in;
-
-	if (ledger_instance(core->ledger, instance, &in) < 0)
-		return;
-	nic_instance_ending(core, instance);
-	ledger_instance_end(core->ledger, instance, clock_wall_ns(), why);
-	if (enforce_wanted(core, in.tenant))
-		enforce_apply(core, in.tenant, NULL);
-}
 
 static void drop(struct orphan *o)
 {
@@ -48,7 +36,7 @@ static void on_end(struct watch *w, uint32_t events)
 	struct orphan *o = watch_owner(w, struct orphan, watch);
 
 	(void)events;
-	end(o->core, o->instance, "its process ended");
+	txn_end_instance(o->core, o->instance, "its process ended");
 	drop(o);
 }
 
@@ -98,7 +86,7 @@ static int watch(struct core *core, const struct instance *in)
 static bool keep_or_end(struct core *core, const struct instance *in)
 {
 	if (watch(core, in) < 0) {
-		end(core, in->id, "its process ended");
+		txn_end_instance(core, in->id, "its process ended");
 		return false;
 	}
 	if (!in->orphan)
@@ -121,7 +109,7 @@ void orphan_closed(struct core *core, const struct kept *k)
 
 	if (k->instance && ledger_instance(core->ledger, k->instance, &in) == 0 &&
 	    in.pid == k->peer.pid && in.start_time == k->peer.start_time)
-		end(core, in.id, "hang-up");
+		txn_end_instance(core, in.id, "hang-up");
 }
 
 /* What is left of connections that did not come back. */

@@ -47,10 +47,8 @@ static void lose(struct core *core, ledger_id lease, const char *why)
 {
 	struct lease l;
 
-	if (ledger_lease(core->ledger, lease, &l) < 0)
-		return;
-	ledger_revoke(core->ledger, lease, clock_wall_ns(), lost_why(why));
-	nic_lease_ended(core, &l);
+	if (ledger_lease(core->ledger, lease, &l) == 0)
+		nic_end_lease(core, &l, lost_why(why));
 }
 
 /* A lease that one request is about: lost when it fails. */
@@ -122,17 +120,12 @@ static void ask_owners(struct core *core)
 	struct lease l = { 0 };
 
 	while (ledger_next_lease(core->ledger, l.id, &l) == 0) {
-		struct pp_nic_owner m = {
-			.head.type = PP_NIC_OWNER,
-			.ifindex = l.res.scope,
-			.owner = owner_of(l.instance),
-			.tenant = core->tenants[l.tenant].conf,
-			.conf_serial = core->conf_serial,
-			.on = 1,
-		};
+		struct pp_nic_owner m;
 
-		if (l.res.kind == RES_XDP)
-			ask_for(core, &m, kept_or_lost, &l.id, sizeof(l.id));
+		if (l.res.kind != RES_XDP)
+			continue;
+		nic_owner_message(core, l.res.scope, l.instance, l.tenant, &m);
+		ask_for(core, &m, kept_or_lost, &l.id, sizeof(l.id));
 	}
 }
 

@@ -365,6 +365,20 @@ int txn_release(struct conn *c, const struct lease *lease, const char *why)
 	return 0;
 }
 
+void txn_end_instance(struct core *core, ledger_id instance, const char *why)
+{
+	struct instance in;
+	bool enforced;
+
+	if (ledger_instance(core->ledger, instance, &in) < 0)
+		return;
+	enforced = enforce_wanted(core, in.tenant);
+	nic_instance_ending(core, instance);
+	ledger_instance_end(core->ledger, instance, clock_wall_ns(), why);
+	if (enforced)
+		enforce_apply(core, in.tenant, NULL);
+}
+
 void txn_expire(struct core *core)
 {
 	uint64_t now = clock_boot_ns();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Leases of lcores: decide, reserve, make the kernel agree, commit or undo. And
- * the end of any lease.
+ * the end of any lease, or of all that an instance has.
  */
 #ifndef REEVE_CORE_TXN_H
 #define REEVE_CORE_TXN_H
@@ -41,6 +41,8 @@ int txn_check(struct conn *c, const struct txn_want *want, struct lcore_answer *
 /* -EPERM: it is another instance's, and the caller no administrator. */
 int txn_release(struct conn *c, const struct lease *lease, const char *why);
 void txn_expire(struct core *core);
+/* With all its leases, here, at reeved and in the kernel. */
+void txn_end_instance(struct core *core, ledger_id instance, const char *why);
 /* As ledger_reserve(), and -ENOSPC for who holds too much of the table already. */
 int txn_reserve(const struct conn *c, const struct lease_want *want, ledger_id *ret);
 /* The sentence for what that returned. */
