@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "journal/barrier.h"
 
 int journal_boot_id(char ret[static JOURNAL_BOOT_ID], struct err *e)
 {
@@ -23,7 +24,7 @@ void journal_head_write(struct journal_head *h, uint64_t bytes, const char *boot
 	h->version = JOURNAL_VERSION;
 	h->bytes = bytes;
 	strncpy(h->boot_id, boot_id, sizeof(h->boot_id) - 1);
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	store_barrier();
 	h->magic = JOURNAL_MAGIC;
 }
 

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "journal/barrier.h"
+
 _Static_assert(offsetof(struct undo, lines) % UNDO_LINE == 0, "lines are copied whole");
 
 enum { KNOWN = 256 };
@@ -20,11 +22,6 @@ static struct {
 	uint64_t stretch;
 } known[KNOWN];
 static uint64_t stretch = 1;
-
-static inline void store_barrier(void)
-{
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-}
 
 void undo_init(struct undo *u, size_t bytes)
 {

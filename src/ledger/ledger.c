@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "journal/barrier.h"
 #include "ledger/layout.h"
 
 size_t ledger_bytes(void)
@@ -40,7 +41,7 @@ int ledger_init(void *mem, size_t len, struct undo *undo, struct ledger **ret)
 	l->size = ledger_bytes();
 	l->version = LEDGER_VERSION;
 	l->undo = undo_offset(mem, undo);
-	__atomic_signal_fence(__ATOMIC_SEQ_CST); /* the compiler may not move a store across it */
+	store_barrier();
 	l->magic = LEDGER_MAGIC;
 	*ret = l;
 	return 0;
