@@ -64,6 +64,7 @@ static void on_events(struct watch *w, uint32_t events)
 {
 	struct conn *c = watch_owner(w, struct conn, watch);
 
+	journal_between_steps(c->core);
 	/* The peer is gone whole: nobody is left to answer. */
 	if (events & (EPOLLHUP | EPOLLERR))
 		conn_hung_up(c);

@@ -7,7 +7,6 @@
 #include "journal.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -15,6 +14,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "core.h"
+#include "journal/barrier.h"
 #include "journal/head.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -69,6 +69,12 @@ static size_t heap_begins(void)
 	return kept_at() + round_up(PP_CLIENTS_MAX * sizeof(struct kept));
 }
 
+/* All behind the front, of a file of so many. */
+static size_t logged_bytes(size_t bytes)
+{
+	return bytes - offsetof(struct journal_file, undo);
+}
+
 /* --- pages ----------------------------------------------------------------------- */
 
 static bool make_pages(void *at, size_t bytes)
@@ -103,11 +109,6 @@ bool journal_ready_heap(struct journal *j, const struct extent *e)
 
 /* --- settling -------------------------------------------------------------------- */
 
-static inline void store_barrier(void)
-{
-	atomic_signal_fence(memory_order_seq_cst);
-}
-
 void journal_settle(struct core *core)
 {
 	struct journal *j = &core->journal;
@@ -118,6 +119,12 @@ void journal_settle(struct core *core)
 	j->file->front.at_work.slot = 0;
 	while (j->ngifts)
 		heap_give(&j->heap, &j->gifts[--j->ngifts]);
+}
+
+void journal_between_steps(struct core *core)
+{
+	if (core->journal.ngifts > JOURNAL_GIFTS / 2)
+		journal_settle(core);
 }
 
 void journal_logged(struct core *core)
@@ -204,7 +211,7 @@ ssize_t journal_send(struct conn *c, const void *at, size_t size, const int *fds
 static int make_new(struct journal *j, void *mem, size_t bytes, const char *boot_id,
 		    struct core *core, struct err *e)
 {
-	undo_init(j->undo, bytes - offsetof(struct journal_file, undo));
+	undo_init(j->undo, logged_bytes(bytes));
 	if (ledger_init((uint8_t *)mem + ledger_at(), ledger_bytes(), j->undo, &core->ledger) < 0)
 		return fail(e, EINVAL, "the lease memory can't be used");
 	journal_head_write(&j->file->front.head, bytes, boot_id);
@@ -242,27 +249,27 @@ static bool call_is_sound(const struct call *call)
 static int take_over(struct core *core, uint8_t *mem, size_t bytes, struct err *e)
 {
 	struct journal *j = &core->journal;
+	struct front *front = &j->file->front;
 	int r;
 
 	FAULT_HERE(CORE_TAKE_OVER);
-	if (undo_take_back(j->undo, bytes - offsetof(struct journal_file, undo)) < 0) {
+	if (undo_take_back(j->undo, logged_bytes(bytes)) < 0) {
 		log_say(LOG_ERR, "the journal was damaged", "its undo log can't be followed");
-		undo_init(j->undo, bytes - offsetof(struct journal_file, undo));
+		undo_init(j->undo, logged_bytes(bytes));
 	}
 	r = open_ledger(core, mem + ledger_at(), e);
 	if (r < 0)
 		return r;
 	FAULT_HERE(CORE_TAKEN_BACK);
-	if (call_is_sound(&j->file->front.call))
+	if (call_is_sound(&front->call))
 		end_call(core);
-	j->file->front.call.kind = CALL_NONE;
-	if (j->file->front.at_work.slot)
-		j->suspect = (struct pp_conn){ j->file->front.at_work.slot - 1,
-					       j->file->front.at_work.use };
-	j->file->front.at_work.slot = 0;
-	if (j->file->front.kept_ready <= PP_CLIENTS_MAX)
-		j->kept_ready = j->file->front.kept_ready;
-	core->logged = j->file->front.logged;
+	front->call.kind = CALL_NONE;
+	if (front->at_work.slot)
+		j->suspect = (struct pp_conn){ front->at_work.slot - 1, front->at_work.use };
+	front->at_work.slot = 0;
+	if (front->kept_ready <= PP_CLIENTS_MAX)
+		j->kept_ready = front->kept_ready;
+	core->logged = front->logged;
 	j->taken_over = true;
 	return 0;
 }

@@ -51,6 +51,11 @@ struct journal {
 int journal_open(struct core *core, void *mem, size_t bytes, struct err *e);
 /* What was changed so far stays, whatever happens. */
 void journal_settle(struct core *core);
+/*
+ * Where nothing is half done: makes sure that what is given back until the next such
+ * place finds room. Who found none would have to settle in the middle of a step.
+ */
+void journal_between_steps(struct core *core);
 /* How far events are in the log: core::logged, to be found there by the next core. */
 void journal_logged(struct core *core);
 /* So many units of the heap are about to be used; false: there is no memory. */

@@ -48,6 +48,14 @@ void kept_change(struct core *core, struct kept *k)
 	undo_keep(undo_of(core), k, offsetof(struct kept, mtl));
 }
 
+void kept_change_extents(struct core *core, struct kept *k)
+{
+	size_t bytes = k->door == PP_DOOR_MTL ? offsetof(struct kept, mtl.in)
+					      : offsetof(struct kept, native) + sizeof(k->native);
+
+	undo_keep(undo_of(core), k, bytes);
+}
+
 struct kept *kept_new(struct core *core, uint32_t slot, uint32_t use, uint32_t door,
 		      const struct peer *peer)
 {
@@ -69,7 +77,7 @@ void kept_give(struct core *core, struct extent *e)
 	struct journal *j = &core->journal;
 
 	if (e->units) {
-		if (j->ngifts == JOURNAL_GIFTS)
+		if (j->ngifts == JOURNAL_GIFTS) /* when many connections end at once */
 			journal_settle(core);
 		j->gifts[j->ngifts++] = *e;
 	}
@@ -78,7 +86,7 @@ void kept_give(struct core *core, struct extent *e)
 
 void kept_drop(struct core *core, struct kept *k)
 {
-	undo_keep_object(undo_of(core), k);
+	kept_change_extents(core, k);
 	k->use = 0;
 	if (k->door == PP_DOOR_MTL) {
 		kept_give(core, &k->mtl.meanings);
@@ -108,8 +116,8 @@ bool kept_grow(struct core *core, struct kept *k, struct extent *e, size_t bytes
 	if (old.units)
 		memcpy(heap_at(heap, &next), heap_at(heap, &old),
 		       extent_bytes(old.units < next.units ? &old : &next));
-	undo_keep_object(undo_of(core), k);
 	kept_give(core, &old);
+	kept_change_extents(core, k);
 	*e = next;
 	return true;
 }

@@ -75,6 +75,8 @@ void kept_forget(struct core *core, struct kept *k);
 
 /* Before any of its fields but the buffers is changed. */
 void kept_change(struct core *core, struct kept *k);
+/* The same, and before its pieces of the heap are. */
+void kept_change_extents(struct core *core, struct kept *k);
 
 /* The request at the front: out of the record, together with its answer. */
 void kept_take_request(struct core *core, struct kept *k);

@@ -141,6 +141,7 @@ static void on_message(struct watch *w, uint32_t events)
 			return;
 		if (r < 0)
 			link_lost(r == -EPIPE ? "reeved is gone" : "reeved is of another version");
+		journal_between_steps(core);
 		handle(core, &m, fds, nfds);
 	}
 }

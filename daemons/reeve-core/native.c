@@ -81,7 +81,7 @@ static void drop_answer(struct conn *c)
 {
 	struct kept *k = c->kept;
 
-	undo_keep_object(c->core->journal.undo, k);
+	kept_change_extents(c->core, k);
 	share_refund(c, extent_bytes(&k->native.out));
 	kept_give(c->core, &k->native.out);
 	k->out_at = k->out_len = 0;
