@@ -2,6 +2,7 @@
 """Figures about the death of the core: from the kill to the answer of a request that
 was sent right after it."""
 import os
+import shutil
 import signal
 import statistics
 
@@ -43,7 +44,34 @@ def join(server):
     return client
 
 
+def forgetful(bench):
+    """A tree like the staged one, but for its core: that of forgetful.c."""
+    stage = os.path.dirname(os.path.dirname(bench.reeved))
+    tree = os.path.join(bench.scratch, "forgetful")
+    shutil.copytree(stage, tree)
+    os.chmod(bench.scratch, 0o711)  # the core is another user
+    shutil.copy(os.path.join(bench.build, "test/perf/forgetful-core"),
+                os.path.join(tree, "libexec/reeve/reeve-core"))
+    return os.path.join(tree, "sbin/reeved")
+
+
+def journal_cost(bench):
+    """What it costs that nothing is lost: beside a core that keeps nothing."""
+    with bench.reeve() as mine, bench.running(Reeve, forgetful(bench), bench.log,
+                                              name="no journal") as other:
+        for clients in 1, 8:
+            runs, bare = bench.interleave((mine, other), "getput", clients)
+            bench.row(f"get+put with the journal, {clients} client{'s' * (clients > 1)}",
+                      median_of(runs, "rate"), "cycles/s", (">=", 0.9),
+                      (other.name, median_of(bare, "rate")))
+
+
+def median_of(runs, name):
+    return statistics.median(run[name] for run in runs)
+
+
 def measure(bench):
+    journal_cost(bench)
     with bench.running(NicReeve, bench.reeved, bench.log) as server:
         took = recoveries(server.pid, [join(server) for _ in range(CLIENTS)])
     what = f"core recovery, {CLIENTS} clients, {CLIENTS * (PORTS + 1)} leases"
