@@ -379,6 +379,7 @@ static void what_a_closed_port_sent_arrives(void **state)
 		assert_int_equal(receive(b), i);
 		assert_int_equal(receive(b), NOTHING);
 	}
+	assert_int_equal(simnet_stats(n)->pool_full, 0);
 	simnet_free(n);
 }
 

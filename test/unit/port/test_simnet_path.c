@@ -179,6 +179,20 @@ static void a_rate_spaces_frames(void **state)
 	}
 }
 
+/* What is left of a nanosecond at one rate would be milliseconds at another. */
+static void a_rate_may_change(void **state)
+{
+	const struct simnet_link fast = { .bits_per_s = 3000000000 };
+	const struct simnet_link slow = { .bits_per_s = 8 * LEN };
+	struct port *a = plug(*state, 0, &fast), *b = plug(*state, 0, NULL);
+
+	send(a, b->mac, 1);
+	simnet_set_link(a, &slow);
+	send(a, b->mac, 2);
+	settle(*state);
+	assert_int_equal(simnet_now(*state), 512 / 3 + 1000 * MS);
+}
+
 static void an_idle_line_saves_nothing_up(void **state)
 {
 	const struct simnet_link link = { .bits_per_s = 512000000 }; /* a frame in 1 us */
@@ -278,6 +292,7 @@ int main(void)
 		on_net(jitter_keeps_the_order),
 		on_net(frames_are_reordered_so_often),
 		on_net(a_rate_spaces_frames),
+		on_net(a_rate_may_change),
 		on_net(an_idle_line_saves_nothing_up),
 		on_net(a_full_queue_drops),
 		on_net(a_free_line_takes_what_no_queue_holds),

@@ -129,6 +129,25 @@ static void queues_of_one_nic_do_not_hear_each_other(void **state)
 	assert_int_equal(simnet_stats(*state)->nowhere, QUEUES);
 }
 
+/* The groups are those of the MACs at the time, whatever they were before. */
+static void a_queue_may_change_its_nic(void **state)
+{
+	struct farm f = farm(*state);
+	uint8_t mac[6], *moved = f.queue[0]->mac;
+	bool got = false;
+
+	memcpy(mac, moved, 6);
+	queue_of(*state, &f, mac, 0);
+	memcpy(moved, nobody, 6);
+	for (int flow = 0; flow < 100; flow++)
+		assert_in_range(queue_of(*state, &f, mac, flow), 1, QUEUES - 1);
+	assert_int_equal(queue_of(*state, &f, nobody, 0), 0);
+	memcpy(moved, mac, 6);
+	for (int flow = 0; flow < 100; flow++)
+		got |= queue_of(*state, &f, mac, flow) == 0;
+	assert_true(got);
+}
+
 /* The port that its NIC's group began with may go. */
 static void a_closed_queue_gets_no_more(void **state)
 {
@@ -165,6 +184,7 @@ int main(void)
 		on_net(a_flow_has_one_queue),
 		on_net(a_broadcast_reaches_one_queue),
 		on_net(queues_of_one_nic_do_not_hear_each_other),
+		on_net(a_queue_may_change_its_nic),
 		on_net(a_closed_queue_gets_no_more),
 		cmocka_unit_test(a_flood_may_find_the_pool_empty),
 	};
