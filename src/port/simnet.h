@@ -22,8 +22,8 @@
 #define SIMNET_NEVER UINT64_MAX
 
 enum {
-	SIMNET_RING =
-		1024, /* frames that wait at a port, sent or received; further ones are dropped */
+	/* Frames at a port: more to be read are dropped, so many to be sent are flushed. */
+	SIMNET_RING = 1024,
 	SIMNET_MTU = 1500, /* of a port whose link says nothing */
 };
 
@@ -84,7 +84,7 @@ int simnet_attach(struct simnet *n, uint32_t segment, const struct simnet_link *
 /* From 0 on in the order they were attached; none is given twice. */
 uint32_t simnet_number(const struct port *p);
 
-/* For frames that are flushed from now on; those on their way stay ahead of them. */
+/* For frames that are flushed from now on; those on their way stay ahead but for reorder_ppm. */
 void simnet_set_link(struct port *p, const struct simnet_link *link);
 
 /* A pulled cable lets nothing in or out; what is on the wire or in the ring already goes on. */
