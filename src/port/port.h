@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 enum {
-	PORT_BURST = 32,	 /* frames that are best taken at once */
+	PORT_BURST = 32,	/* frames that are best taken at once */
 	PORT_ETHER_HEADER = 14, /* of a frame besides what its MTU allows */
 	PORT_MTU_MIN = 576,
 	PORT_MTU_MAX = 3498, /* with its header in a frame of 4 KiB behind the kernel's headroom */
@@ -66,7 +66,8 @@ static inline uint8_t *port_tx_room(struct port *p)
 	return p->ops->tx_room(p);
 }
 
-/* What was written there is a frame of that many bytes; it goes with the next flush at the latest. */
+/* What was written there is a frame of that many bytes; it goes with the next flush at the latest.
+ */
 static inline void port_tx(struct port *p, uint32_t len)
 {
 	p->ops->tx(p, len);

@@ -33,7 +33,7 @@ struct simnet;
 struct simnet_link {
 	/* Of a million frames. */
 	uint32_t loss_ppm, duplicate_ppm;
-	uint32_t corrupt_ppm; /* one to three bits flipped, anywhere */
+	uint32_t corrupt_ppm; /* one bit flipped, anywhere: what no checksum may miss */
 	uint32_t reorder_ppm; /* held back by up to reorder_ns; all others keep their order */
 	uint32_t busy_ppm;    /* of a million calls of port_tx_room(): there is none */
 	uint64_t delay_ns, jitter_ns, reorder_ns;

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { IPADDR_TEXT = 46 };
 
@@ -25,5 +26,24 @@ int ipaddr_parse(const char *text, struct ipaddr *ret);
 void ipaddr_format(const struct ipaddr *a, char ret[static IPADDR_TEXT]);
 
 bool ipaddr_is4(const struct ipaddr *a);
+
+void ipaddr_from4(struct ipaddr *ret, const uint8_t four[static 4]);
+
+/* The four bytes of an IPv4 address. */
+static inline const uint8_t *ipaddr_4(const struct ipaddr *a)
+{
+	return a->b + 12;
+}
+
+static inline bool ipaddr_equal(const struct ipaddr *a, const struct ipaddr *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+/* One that a packet may come from, and go to. */
+bool ipaddr_is_unicast(const struct ipaddr *a);
+
+/* Whether both begin with the same `bits`, counted within their version. */
+bool ipaddr_same_net(const struct ipaddr *a, const struct ipaddr *b, unsigned bits);
 
 #endif
