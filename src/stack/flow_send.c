@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The sending half of a flow. Packets are numbered, and each is acknowledged by the
+ * number of the next one that is missing. No more than the reference's window is
+ * ever under way, less after losses: halved by each, and grown back by what arrives.
+ *
+ * A peer that is silent is given up after some time. One that answers but takes
+ * nothing, as when nobody reads there, may do so for as long as it likes.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "stack/impl.h"
+
+enum {
+	RTO_LEAST_MS = 20,
+	RTO_FIRST_MS = 200,
+	RTO_MOST_MS = 500,
+	GIVE_UP_S = 15,
+	DUPS = 3,
+	WINDOW_LEAST = 2,
+	FLOW_SEGS = 256, /* that one flow has, sent or not */
+	ROOM_MS = 1,
+};
+
+static uint64_t clamp(uint64_t ns, uint32_t least_ms, uint32_t most_ms)
+{
+	if (ns < least_ms * NS_PER_MS)
+		return least_ms * NS_PER_MS;
+	return ns > most_ms * NS_PER_MS ? most_ms * NS_PER_MS : ns;
+}
+
+/* RFC 6298, but for the limits: these are networks of one site. */
+void send_rtt(struct flow *f, uint64_t took_ns)
+{
+	uint64_t off = took_ns > f->rtt_ns ? took_ns - f->rtt_ns : f->rtt_ns - took_ns;
+
+	if (!f->rtt_ns) {
+		f->rtt_ns = took_ns;
+		f->rtt_var_ns = took_ns / 2;
+	} else {
+		f->rtt_var_ns = (3 * f->rtt_var_ns + off) / 4;
+		f->rtt_ns = (7 * f->rtt_ns + took_ns) / 8;
+	}
+}
+
+static void reset_rto(struct flow *f)
+{
+	if (f->rtt_ns)
+		f->rto_ns = clamp(f->rtt_ns + 4 * f->rtt_var_ns + 10 * NS_PER_MS, RTO_LEAST_MS,
+				  RTO_MOST_MS);
+	else
+		f->rto_ns = RTO_FIRST_MS * NS_PER_MS;
+}
+
+/* --- packets ---------------------------------------------------------------------------- */
+
+static void stall(struct flow *f)
+{
+	if (f->in_stalled)
+		return;
+	f->in_stalled = true;
+	f->stalled_next = f->stack->stalled;
+	f->stack->stalled = f;
+}
+
+/* false: no room. A packet without a way is one that got lost. */
+static bool send_seg(struct flow *f, struct seg *seg, uint32_t seq)
+{
+	struct machnet m = { .kind = MACHNET_DATA,
+			     .flags = seg->flags,
+			     .seq = seq,
+			     .ack = MACHNET_NO_ACK,
+			     .again = seg->tries };
+
+	if (!output_flow(f, &m, seg->data, seg->len) && !port_tx_room(f->stack->port))
+		return false;
+	seg->sent_ns = f->stack->now;
+	if (seg->tries < UINT8_MAX)
+		seg->tries++;
+	return true;
+}
+
+static void resend_first(struct flow *f)
+{
+	if (!send_seg(f, f->first, f->una))
+		return;
+	f->resent++;
+	f->stack->stats.resent++;
+}
+
+static uint32_t under_way(const struct flow *f)
+{
+	uint32_t n = f->nxt - f->una;
+
+	return n > f->dups ? n - f->dups : 0;
+}
+
+/* What is too far ahead of a loss the peer would throw away. */
+static bool may_send(const struct flow *f)
+{
+	return f->unsent && under_way(f) < f->window && f->nxt - f->una < MACHNET_REORDER - 1;
+}
+
+void send_ready(struct flow *f)
+{
+	while (may_send(f)) {
+		if (!send_seg(f, f->unsent, f->nxt)) {
+			stall(f);
+			break;
+		}
+		f->unsent = f->unsent->next;
+		f->nxt++;
+	}
+	if (f->una != f->nxt && f->deadline == UINT64_MAX) {
+		reset_rto(f);
+		flow_set_timer(f, f->rto_ns);
+	}
+}
+
+void send_stalled(struct stack *s)
+{
+	struct flow *list = s->stalled;
+
+	s->stalled = NULL;
+	while (list) {
+		struct flow *f = list;
+
+		list = f->stalled_next;
+		f->in_stalled = false;
+		send_ready(f);
+	}
+}
+
+void send_ack(struct flow *f)
+{
+	struct machnet m = { .kind = MACHNET_ACK, .seq = f->nxt, .ack = f->rcv };
+
+	f->owes_ack = false;
+	output_flow(f, &m, NULL, 0);
+}
+
+/* --- acknowledgements --------------------------------------------------------------------- */
+
+static void tell_room(struct flow *f)
+{
+	const struct seg_pool *p = &f->stack->segs;
+
+	if (!f->wants_room || f->state != FLOW_ESTABLISHED)
+		return;
+	if (f->nsegs <= FLOW_SEGS / 2 && p->nfree > f->stack->conf.segments / 4) {
+		f->wants_room = false;
+		f->stack->conf.user->sendable(f->stack->conf.arg, f);
+	} else if (!f->first) {
+		flow_set_timer(f, ROOM_MS * NS_PER_MS);
+	}
+}
+
+static void drop_first(struct flow *f)
+{
+	struct seg *seg = f->first;
+
+	f->first = seg->next;
+	if (!f->first)
+		f->last = NULL;
+	f->nsegs--;
+	seg_give(&f->stack->segs, seg);
+}
+
+static void shrink(struct flow *f, uint32_t window)
+{
+	f->threshold = f->window / 2 > WINDOW_LEAST ? f->window / 2 : WINDOW_LEAST;
+	f->window = window ? window : f->threshold;
+	f->grown = 0;
+	f->recovering = true;
+	f->recover = f->nxt;
+}
+
+static void grow(struct flow *f, uint32_t n)
+{
+	f->grown += n;
+	if (f->window < f->threshold) {
+		f->window += f->grown;
+		f->grown = 0;
+	} else if (f->grown >= f->window) {
+		f->grown -= f->window;
+		f->window++;
+	}
+	if (f->window > MACHNET_WINDOW)
+		f->window = MACHNET_WINDOW;
+}
+
+/* The third in a row says that one is missing, each that another has arrived. */
+static void acked_nothing(struct flow *f)
+{
+	if (f->una == f->nxt)
+		return;
+	f->dups++;
+	if (f->dups == DUPS && !f->recovering) {
+		shrink(f, 0);
+		resend_first(f);
+	}
+	send_ready(f);
+}
+
+static void acked_some(struct flow *f, uint32_t n)
+{
+	uint64_t took = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		took = f->first->tries == 1 ? f->stack->now - f->first->sent_ns : 0;
+		drop_first(f);
+	}
+	if (took)
+		send_rtt(f, took);
+	f->una += n;
+	f->dups = 0;
+	if (!f->recovering)
+		grow(f, n);
+	else if ((int32_t)(f->una - f->recover) >= 0)
+		f->recovering = false;
+	else
+		resend_first(f);
+}
+
+void send_acked(struct flow *f, uint32_t ack)
+{
+	if (ack == f->una) {
+		acked_nothing(f);
+		return;
+	}
+	acked_some(f, ack - f->una);
+	timer_clear(f);
+	send_ready(f);
+	if (f->una != f->nxt && f->deadline == UINT64_MAX)
+		flow_set_timer(f, f->rto_ns);
+	if (f->state == FLOW_CLOSING && !f->first)
+		flow_finish(f);
+	else
+		tell_room(f);
+}
+
+/* --- time ---------------------------------------------------------------------------------- */
+
+/* The handshake's last packet may be what is missing: who has not got it takes no data. */
+static void greet_again(struct flow *f)
+{
+	if (!f->active || f->una != 1 || f->greetings == 2)
+		return;
+	f->greetings++;
+	send_ack(f);
+}
+
+void send_timeout(struct flow *f)
+{
+	if (f->una == f->nxt) {
+		tell_room(f);
+		return;
+	}
+	f->stack->stats.timeouts++;
+	if (f->stack->now - f->heard_ns >= GIVE_UP_S * NS_PER_S) {
+		flow_reset(f, ETIMEDOUT);
+		return;
+	}
+	shrink(f, WINDOW_LEAST);
+	f->dups = 0;
+	greet_again(f);
+	resend_first(f);
+	f->rto_ns = clamp(2 * f->rto_ns, RTO_LEAST_MS, RTO_MOST_MS);
+	flow_set_timer(f, f->rto_ns);
+}
+
+/* --- what there is to send ------------------------------------------------------------------- */
+
+void send_drop(struct flow *f)
+{
+	while (f->first)
+		drop_first(f);
+	f->unsent = NULL;
+}
+
+/* A quarter of all is for what comes out of order. */
+static struct seg *take_seg(struct flow *f)
+{
+	struct stack *s = f->stack;
+
+	if (f->nsegs == FLOW_SEGS || s->segs.nfree <= s->conf.segments / 4)
+		return NULL;
+	return seg_take(&s->segs);
+}
+
+static void append(struct flow *f, struct seg *seg)
+{
+	seg->next = NULL;
+	if (f->last)
+		f->last->next = seg;
+	else
+		f->first = seg;
+	f->last = seg;
+	if (!f->unsent)
+		f->unsent = seg;
+	f->nsegs++;
+}
+
+static uint8_t flags_of(struct flow *f, bool last)
+{
+	uint8_t flags = f->in_message ? 0 : MACHNET_FIRST;
+
+	f->in_message = !last;
+	return (uint8_t)(flags | (last ? MACHNET_LAST : MACHNET_MORE));
+}
+
+size_t flow_put(struct flow *f, const void *data, size_t len, bool last)
+{
+	size_t done = 0;
+
+	if (f->state != FLOW_ESTABLISHED)
+		return 0;
+	while (done < len) {
+		size_t piece = len - done < f->mss ? len - done : f->mss;
+		struct seg *seg = take_seg(f);
+
+		if (!seg) {
+			f->wants_room = true;
+			break;
+		}
+		memcpy(seg->data, (const uint8_t *)data + done, piece);
+		done += piece;
+		seg->len = (uint16_t)piece;
+		seg->tries = 0;
+		seg->flags = flags_of(f, last && done == len);
+		append(f, seg);
+	}
+	send_ready(f);
+	if (f->wants_room && !f->first)
+		flow_set_timer(f, ROOM_MS * NS_PER_MS);
+	return done;
+}

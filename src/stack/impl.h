@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Inside of the stack. A frame comes in at input.c, which knows all layers below UDP;
+ * flow.c has what is between: the life of a flow. Everything goes out by output.c.
+ */
+#ifndef REEVE_STACK_IMPL_H
+#define REEVE_STACK_IMPL_H
+
+#include "base/clock.h"
+#include "base/rate.h"
+#include "stack/stack.h"
+#include "wire/arp.h"
+#include "wire/icmp.h"
+#include "wire/ip.h"
+#include "wire/udp.h"
+
+/* A packet that is kept: not acknowledged yet, or ahead of one that is missing. */
+struct seg {
+	struct seg *next;
+	uint64_t sent_ns;
+	uint32_t seq; /* of one that came */
+	uint16_t len;
+	uint8_t flags;
+	uint8_t tries;
+	uint8_t data[MACHNET_MSS];
+};
+
+struct seg_pool {
+	struct seg *all, *free;
+	uint32_t n, nfree;
+};
+
+enum flow_state {
+	FLOW_FREE,
+	FLOW_SYN_SENT,
+	FLOW_SYN_RECEIVED, /* nobody knows of it yet */
+	FLOW_ESTABLISHED,
+	FLOW_CLOSING,	/* its user has gone; what was put is still to be acknowledged */
+	FLOW_RESETTING, /* is over here; the peer is told some times */
+	FLOW_DEAD,	/* until the poll is over */
+};
+
+struct flow {
+	struct stack *stack;
+	struct flow *hash_next;
+	struct flow *next; /* free, or dead */
+	struct flow_name name;
+	struct ipaddr hop; /* whose MAC frames go to */
+	struct mac hint;   /* where the SYN came from: until the hop's own is known */
+	bool has_hint;
+	void *user, *listener;
+	enum flow_state state;
+	uint16_t mss;
+
+	/* What we send: acknowledged up to una, sent up to nxt, the rest is queued. */
+	uint32_t una, nxt;
+	struct seg *first, *unsent, *last; /* from una on; from nxt on */
+	uint32_t nsegs;
+	uint32_t window, threshold, grown; /* packets; grown: acknowledged since it grew */
+	uint32_t dups;			   /* acknowledgements in a row that brought nothing */
+	uint32_t recover;		   /* until it is acknowledged, losses are one loss */
+	bool recovering, in_message, wants_room, active;
+	uint8_t greetings; /* times the handshake's last packet went again */
+
+	/* What comes: all before rcv was delivered. */
+	uint32_t rcv;
+	struct seg *held;
+	uint32_t nheld;
+	bool in_peers_message, stuck;
+	bool owes_ack, in_owe_ack, in_stalled;
+	uint8_t old_acks; /* sent for this rcv and for what had come already */
+	uint8_t probes;
+	uint64_t probed_ns, greeted_ns;
+	struct flow *owe_next, *stalled_next;
+
+	uint64_t rtt_ns, rtt_var_ns, rto_ns;
+	uint64_t heard_ns, since_ns;
+	uint64_t deadline, timer_ns; /* when it is due; what the heap has it under */
+	uint32_t heap_at;	     /* plus 1; 0: not in it */
+	uint8_t tries;		     /* SYNs, SYN-ACKs, resets */
+	uint64_t resent;
+};
+
+struct listener {
+	struct ipaddr ip;
+	uint16_t port;
+	bool used;
+	void *user;
+};
+
+enum neigh_state { NEIGH_FREE, NEIGH_ASKED, NEIGH_KNOWN, NEIGH_DOUBTED };
+
+struct neigh {
+	struct ipaddr ip;
+	struct mac mac;
+	enum neigh_state state;
+	uint8_t tries;
+	uint64_t heard_ns, used_ns, due_ns;
+};
+
+struct stack {
+	struct stack_conf conf;
+	struct port *port;
+	uint64_t now;
+	uint64_t key[2];
+	struct stack_stats stats;
+
+	struct seg_pool segs;
+	struct flow *flows, *free_flows, *dead;
+	uint32_t nflows, max_flows;
+	struct flow **table;
+	uint32_t table_mask;
+	struct flow **heap;
+	uint32_t nheap;
+	struct flow *owe_ack, *stalled;
+	uint32_t half_open_at;
+
+	struct listener *listeners;
+	uint16_t *port_users; /* by port: listeners and flows */
+	uint16_t next_port;
+
+	struct neigh *neighs;
+	uint64_t neigh_due;
+	uint64_t defended_ns;
+	struct rate reset_rate, answer_rate, arp_rate, notice_rate;
+};
+
+/* --- input.c ----------------------------------------------------------------------- */
+
+/* `copy`: another engine has it, too, and answers. */
+void input(struct stack *s, uint8_t *frame, uint32_t len, bool copy);
+const struct stack_addr *stack_own(const struct stack *s, const struct ipaddr *ip);
+void stack_notice(struct stack *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* --- output.c ---------------------------------------------------------------------- */
+
+/* The address that frames to `to` are handed to. -ENETUNREACH. */
+int route(const struct stack *s, const struct ipaddr *to, struct ipaddr *ret);
+/* The address of ours from which to speak to `to`; NULL: none of its kind. */
+const struct stack_addr *source_for(const struct stack *s, const struct ipaddr *to);
+/* Where what is behind the headers of such a packet is to be written; NULL: no room. */
+uint8_t *output_room(struct stack *s, const struct ip *ip);
+/* The packet goes; ip->len bytes were written there. */
+void output(struct stack *s, const struct mac *to, const struct ip *ip);
+void output_arp(struct stack *s, const struct mac *to, const struct arp *a);
+/* The rest of *ip is filled in. false: no room. */
+bool output_icmp(struct stack *s, const struct mac *to, struct ip *ip, const struct icmp *m);
+/* false: no room, or nobody knows the way. */
+bool output_flow(struct flow *f, const struct machnet *m, const void *data, uint32_t len);
+/* About no flow of ours: the answer to such a packet. */
+void output_reset(struct stack *s, const struct mac *to, const struct flow_name *name, uint32_t seq,
+		  uint32_t ack);
+
+/* --- neigh.c ----------------------------------------------------------------------- */
+
+/* NULL: it is being asked for. */
+const struct mac *neigh_resolve(struct stack *s, const struct ipaddr *ip);
+/* `copy`: another engine answers. */
+void neigh_arp(struct stack *s, const struct arp *a, bool copy);
+void neigh_nd(struct stack *s, const struct ip *ip, const struct icmp *m, bool copy);
+void neigh_timers(struct stack *s);
+/* Tells the link that our addresses are here. */
+void neigh_announce(struct stack *s);
+
+/* --- flow.c and its halves ----------------------------------------------------------- */
+
+void flow_input(struct stack *s, const struct flow_name *name, const struct mac *from,
+		const uint8_t *data, uint32_t len);
+void flow_due(struct flow *f);
+void flow_set_timer(struct flow *f, uint64_t after_ns);
+void flow_end(struct flow *f, int error);
+void flow_reset(struct flow *f, int error);
+/* There is a sign of life. */
+void flow_heard(struct flow *f);
+/* Of one that closes: all that was put is there. */
+void flow_finish(struct flow *f);
+struct listener *stack_listener(const struct stack *s, const struct ipaddr *ip, uint16_t port);
+/* Somebody's MAC is known now. */
+void flows_resolved(struct stack *s, const struct ipaddr *ip);
+
+void send_rtt(struct flow *f, uint64_t took_ns);
+void send_ready(struct flow *f);
+void send_stalled(struct stack *s);
+void send_ack(struct flow *f);
+void send_acked(struct flow *f, uint32_t ack);
+void send_timeout(struct flow *f);
+void send_drop(struct flow *f);
+
+void recv_data(struct flow *f, const struct machnet *m, const uint8_t *data, uint32_t len);
+void recv_drop(struct flow *f);
+void recv_owed(struct stack *s);
+
+/* --- table.c, timer.c, seg.c --------------------------------------------------------- */
+
+struct flow *table_find(const struct stack *s, const struct flow_name *name);
+void table_add(struct flow *f);
+void table_remove(struct flow *f);
+
+void timer_set(struct flow *f, uint64_t at_ns);
+void timer_clear(struct flow *f);
+/* The next that is due; NULL: none. */
+struct flow *timer_next(struct stack *s);
+
+int segs_init(struct seg_pool *p, uint32_t n);
+struct seg *seg_take(struct seg_pool *p);
+void seg_give(struct seg_pool *p, struct seg *seg);
+
+/* --- steer.c ------------------------------------------------------------------------- */
+
+/* Whether that port is another engine's, which then has the frame. */
+bool steer_away(struct stack *s, uint16_t port, const uint8_t *frame, uint32_t len);
+/* What others have got and is ours. */
+bool steer_drain(struct stack *s);
+void steer_to_all(struct stack *s, const uint8_t *frame, uint32_t len);
+/* One user more; false: it is another engine's. */
+bool port_take(struct stack *s, uint16_t port);
+void port_give(struct stack *s, uint16_t port);
+
+#endif

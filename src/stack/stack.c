@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "stack/stack.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stack/impl.h"
+
+enum { PORTS = 65536, WAYS = 8 };
+
+static int check_conf(const struct stack_conf *c)
+{
+	if (!c->naddrs || c->naddrs > STACK_ADDRS || !c->flows || !c->segments)
+		return -EINVAL;
+	if (!c->listeners || c->neighbours < WAYS || c->neighbours % WAYS)
+		return -EINVAL;
+	if (c->port->mtu < PORT_MTU_MIN || c->port->mtu > PORT_MTU_MAX)
+		return -EINVAL;
+	for (uint32_t i = 0; i < c->naddrs; i++)
+		if (!ipaddr_is_unicast(&c->addrs[i].ip))
+			return -EINVAL;
+	return 0;
+}
+
+static bool make_tables(struct stack *s)
+{
+	uint32_t buckets = 64;
+
+	while (buckets < 2 * s->max_flows)
+		buckets *= 2;
+	s->table_mask = buckets - 1;
+	s->table = calloc(buckets, sizeof(*s->table));
+	s->flows = calloc(s->max_flows, sizeof(*s->flows));
+	s->heap = calloc(s->max_flows, sizeof(*s->heap));
+	s->listeners = calloc(s->conf.listeners, sizeof(*s->listeners));
+	s->neighs = calloc(s->conf.neighbours, sizeof(*s->neighs));
+	s->port_users = calloc(PORTS, sizeof(*s->port_users));
+	return s->table && s->flows && s->heap && s->listeners && s->neighs && s->port_users &&
+	       segs_init(&s->segs, s->conf.segments) == 0;
+}
+
+static uint64_t spread(uint64_t x)
+{
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
+
+int stack_new(const struct stack_conf *conf, uint64_t now_ns, struct stack **ret)
+{
+	struct stack *s;
+	int r = check_conf(conf);
+
+	if (r < 0)
+		return r;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->conf = *conf;
+	s->port = conf->port;
+	s->now = now_ns;
+	s->key[0] = spread(conf->seed + 1);
+	s->key[1] = spread(conf->seed + 2);
+	s->max_flows = 2 * conf->flows;
+	s->neigh_due = UINT64_MAX;
+	if (!make_tables(s)) {
+		stack_free(s);
+		return -ENOMEM;
+	}
+	for (uint32_t i = s->max_flows; i-- > 0;) {
+		s->flows[i].next = s->free_flows;
+		s->free_flows = &s->flows[i];
+	}
+	neigh_announce(s);
+	port_flush(s->port);
+	*ret = s;
+	return 0;
+}
+
+void stack_free(struct stack *s)
+{
+	if (!s)
+		return;
+	free(s->segs.all);
+	free(s->port_users);
+	free(s->neighs);
+	free(s->listeners);
+	free(s->heap);
+	free(s->flows);
+	free(s->table);
+	free(s);
+}
+
+/* --- the turn ---------------------------------------------------------------------------- */
+
+static bool take_frames(struct stack *s)
+{
+	struct frame frames[PORT_BURST];
+	unsigned n = port_rx(s->port, frames, PORT_BURST);
+
+	for (unsigned i = 0; i < n; i++)
+		input(s, frames[i].data, frames[i].len, false);
+	return n > 0;
+}
+
+static void free_dead(struct stack *s)
+{
+	while (s->dead) {
+		struct flow *f = s->dead;
+
+		s->dead = f->next;
+		f->state = FLOW_FREE;
+		f->next = s->free_flows;
+		s->free_flows = f;
+	}
+}
+
+bool stack_poll(struct stack *s, uint64_t now_ns)
+{
+	struct flow *f;
+	bool any;
+
+	s->now = now_ns;
+	any = take_frames(s);
+	any |= steer_drain(s);
+	recv_owed(s);
+	send_stalled(s);
+	while ((f = timer_next(s))) {
+		flow_due(f);
+		any = true;
+	}
+	neigh_timers(s);
+	port_flush(s->port);
+	free_dead(s);
+	return any;
+}
+
+void stack_flush(struct stack *s)
+{
+	port_flush(s->port);
+}
+
+uint64_t stack_deadline(const struct stack *s)
+{
+	uint64_t next = s->nheap ? s->heap[0]->timer_ns : UINT64_MAX;
+
+	if (s->stalled || s->dead)
+		return s->now;
+	return next < s->neigh_due ? next : s->neigh_due;
+}
+
+/* --- listeners ------------------------------------------------------------------------------ */
+
+int stack_listen(struct stack *s, const struct ipaddr *ip, uint16_t port, void *listener)
+{
+	if (!stack_own(s, ip))
+		return -EADDRNOTAVAIL;
+	if (stack_listener(s, ip, port))
+		return -EADDRINUSE;
+	for (uint32_t i = 0; i < s->conf.listeners; i++) {
+		struct listener *l = &s->listeners[i];
+
+		if (l->used)
+			continue;
+		if (!port_take(s, port))
+			return -EADDRINUSE;
+		*l = (struct listener){ .ip = *ip, .port = port, .used = true, .user = listener };
+		s->stats.listeners++;
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+int stack_unlisten(struct stack *s, const struct ipaddr *ip, uint16_t port)
+{
+	struct listener *l = stack_listener(s, ip, port);
+
+	if (!l)
+		return -ENOENT;
+	l->used = false;
+	s->stats.listeners--;
+	port_give(s, port);
+	return 0;
+}
+
+/* --- what there is -----------------------------------------------------------------------------
+ */
+
+void stack_stats(const struct stack *s, struct stack_stats *ret)
+{
+	*ret = s->stats;
+	ret->segments_free = s->segs.nfree;
+	ret->neighbours = 0;
+	for (uint32_t i = 0; i < s->conf.neighbours; i++)
+		ret->neighbours += s->neighs[i].state != NEIGH_FREE;
+}
+
+bool stack_next_flow(const struct stack *s, uint32_t *at, struct flow_info *ret)
+{
+	static const char *const names[] = {
+		"", "syn-sent", "syn-received", "established", "closing", "resetting", ""
+	};
+
+	for (; *at < s->max_flows; ++*at) {
+		const struct flow *f = &s->flows[*at];
+
+		if (f->state == FLOW_FREE || f->state == FLOW_DEAD)
+			continue;
+		*ret = (struct flow_info){ .name = f->name,
+					   .state = names[f->state],
+					   .snd_una = f->una,
+					   .snd_nxt = f->nxt,
+					   .rcv_nxt = f->rcv,
+					   .window = f->window,
+					   .queued = f->nsegs,
+					   .held = f->nheld,
+					   .rtt_ns = f->rtt_ns,
+					   .resent = f->resent };
+		++*at;
+		return true;
+	}
+	return false;
+}
