@@ -27,7 +27,7 @@ static const char *shown(char to[static NAME_MAX_SHOWN], const char *name)
 		str_escape(to, NAME_MAX_SHOWN, name, len);
 		return to;
 	}
-	memcpy(to, "...", 3);
+	str_copy(to, NAME_MAX_SHOWN, "...");
 	str_escape(to + 3, NAME_MAX_SHOWN - 3, name + len - most, most);
 	return to;
 }
@@ -298,7 +298,11 @@ int net_conf_load(const char *path, struct net_conf *ret, struct err *e)
 
 	if (!e)
 		e = &unread;
-	fd = text ? open_regular(path, e) : fail(e, ENOMEM, "not enough memory");
+	if (!text) {
+		fail(e, ENOMEM, "not enough memory");
+		return named(path, e);
+	}
+	fd = open_regular(path, e);
 	if (fd < 0)
 		return named(path, e);
 	len = read_whole(fd, text, NET_CONF_MAX + 1, e);

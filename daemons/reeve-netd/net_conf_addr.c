@@ -145,7 +145,7 @@ static int add_address(struct build *b, const json_t *value, struct err *e)
 {
 	struct net_iface *i = build_iface(b);
 	const char *text = key_text(value, e), *what;
-	struct net_addr a;
+	struct net_addr a = { 0 };
 	int r;
 
 	if (!text)

@@ -22,7 +22,7 @@ const char *quote(char to[static QUOTE_MAX], const char *text)
 
 static const char *kind(const json_t *value)
 {
-	switch (json_typeof(value)) {
+	switch (value ? json_typeof(value) : JSON_NULL) {
 	case JSON_OBJECT:
 		return "an object";
 	case JSON_ARRAY:

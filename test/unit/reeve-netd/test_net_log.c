@@ -117,11 +117,12 @@ static void test_new(void **state)
 static void test_link_is_moved(void **state)
 {
 	struct net_log_name later = name;
-	_cleanup_fd_ int first = create(&name), second = -1;
+	_cleanup_fd_ int fd = -1;
 
 	(void)state;
+	close(create(&name));
 	later.pid = 43;
-	second = create(&later);
+	fd = create(&later);
 	assert_link("machnet.host.user.log.INFO.20261120-182407.43");
 	assert_int_equal(files(), 3);
 }
