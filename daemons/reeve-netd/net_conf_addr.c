@@ -100,12 +100,19 @@ static int check_host_part(const struct net_addr *a, struct err *e)
 	return fail(e, EINVAL, "%s is %s, with prefix %u", text, what, a->prefix);
 }
 
+static bool has_address(const struct net_iface *i, const struct ipaddr *ip)
+{
+	for (uint32_t k = 0; k < i->naddrs; k++)
+		if (!memcmp(&i->addrs[k].ip, ip, sizeof(*ip)))
+			return true;
+	return false;
+}
+
 static bool is_taken(const struct net_conf *c, const struct ipaddr *ip)
 {
 	for (uint32_t i = 0; i <= c->nifaces; i++)
-		for (uint32_t k = 0; k < c->ifaces[i].naddrs; k++)
-			if (!memcmp(&c->ifaces[i].addrs[k].ip, ip, sizeof(*ip)))
-				return true;
+		if (has_address(&c->ifaces[i], ip))
+			return true;
 	return false;
 }
 
@@ -185,7 +192,7 @@ static int set_one_prefix(struct build *b, uint32_t at, const json_t *value, str
 {
 	struct net_addr *a = &build_iface(b)->addrs[at];
 	char text[IPADDR_TEXT];
-	uint64_t prefix;
+	uint64_t prefix = 0;
 	int r;
 
 	if (b->has_prefix[at]) {
@@ -269,8 +276,8 @@ static int parse_gateway(const struct build *b, const json_t *value, bool want4,
 	if (ipaddr_parse(text, &ip) < 0 || ipaddr_is4(&ip) != want4)
 		return fail(e, EINVAL, "\"%s\" is no IPv%d address", quote(q, text), want4 ? 4 : 6);
 	what = other_than_host(&ip);
-	if (!what && is_taken(b->c, &ip))
-		what = "an interface's own address";
+	if (!what && has_address(build_iface(b), &ip))
+		what = "the interface's own address";
 	if (what)
 		return refuse_address(&ip, what, e);
 	r = check_gateway(build_iface(b), &ip, e);

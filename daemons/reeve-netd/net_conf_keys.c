@@ -229,7 +229,7 @@ static int set_mode(struct build *b, const json_t *value, struct err *e)
 
 static int set_mtu(struct build *b, const json_t *value, struct err *e)
 {
-	uint64_t mtu;
+	uint64_t mtu = 0;
 	int r = key_number(value, PORT_MTU_MIN, PORT_MTU_MAX, &mtu, e);
 
 	if (r < 0)

@@ -316,10 +316,6 @@ static void test_two_interfaces(void **state)
 		  "\"" MAC2 "\":{\"ip\":\"10.0.0.2\",\"pcie\":\"0000:0a:00.0\"}}}",
 		  "f: machnet_config.\"" MAC2
 		  "\".pcie: 0000:0a:00.0 is another interface's above" },
-		{ "{\"machnet_config\":{\"" MAC "\":{\"ip\":\"10.0.0.1\"},"
-		  "\"" MAC2 "\":{\"ip\":\"10.0.0.2/24\",\"gateway\":\"10.0.0.1\"}}}",
-		  "f: machnet_config.\"" MAC2
-		  "\".gateway: 10.0.0.1 is an interface's own address" },
 	};
 
 	(void)state;
@@ -419,7 +415,7 @@ static void test_bad_gateways(void **state)
 		{ "\"ip\":\"10.0.0.1/24\",\"gateway\":\"10.0.1.2\"",
 		  ".gateway: 10.0.1.2 is in no network of `ip`" },
 		{ "\"ip\":\"10.0.0.1/24\",\"gateway\":\"10.0.0.1\"",
-		  ".gateway: 10.0.0.1 is an interface's own address" },
+		  ".gateway: 10.0.0.1 is the interface's own address" },
 		{ "\"ip\":\"10.0.0.1/24\",\"gateway\":\"10.0.0.0\"",
 		  ".gateway: 10.0.0.0 is the address of a network" },
 		{ "\"ip\":\"10.0.0.1/24\",\"gateway\":\"10.0.0.255\"",
