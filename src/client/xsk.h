@@ -8,7 +8,7 @@
 #define REEVE_CLIENT_XSK_H
 
 #include "client/client.h"
-#include "client/ring.h"
+#include "mech/ring.h"
 #include <reeve/xsk.h>
 
 struct frame_stack {

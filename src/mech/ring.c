@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "client/ring.h"
+#include "mech/ring.h"
 
 #include <errno.h>
 #include <string.h>

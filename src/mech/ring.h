@@ -4,8 +4,8 @@
  * kernel is the other. Its index is read before the entries and written after
  * them (acquire, release); ours is kept here as well and never read back.
  */
-#ifndef REEVE_CLIENT_RING_H
-#define REEVE_CLIENT_RING_H
+#ifndef REEVE_MECH_RING_H
+#define REEVE_MECH_RING_H
 
 #include <linux/if_xdp.h>
 #include <stdbool.h>
