@@ -9,6 +9,7 @@
 #define REEVE_BPF_UDP_H
 
 #include <linux/types.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <linux/bpf.h>
@@ -93,6 +94,14 @@ static __always_inline struct udphdr *udp_over_ipv6(void *at, const void *end)
 	return next == IPPROTO_UDP ? at : NULL;
 }
 
+/* Whether all of it is there, as long as it says it is. */
+static __always_inline bool udp_whole(const struct udphdr *udp, const void *end)
+{
+	if ((const void *)(udp + 1) > end || bpf_ntohs(udp->len) < sizeof(*udp))
+		return false;
+	return bpf_ntohs(udp->len) <= end - (const void *)udp;
+}
+
 /* 0, or -1: the kernel's. */
 static __always_inline int datagram_find(struct xdp_md *ctx, struct datagram *ret)
 {
@@ -115,11 +124,7 @@ static __always_inline int datagram_find(struct xdp_md *ctx, struct datagram *re
 		ret->udp = udp_over_ipv6(ip, end);
 	else
 		return -1;
-	if (!ret->udp || (const void *)(ret->udp + 1) > end)
-		return -1;
-	if (bpf_ntohs(ret->udp->len) < sizeof(struct udphdr))
-		return -1;
-	return bpf_ntohs(ret->udp->len) > end - (const void *)ret->udp ? -1 : 0;
+	return ret->udp && udp_whole(ret->udp, end) ? 0 : -1;
 }
 
 /* Bytes of the frame: all of it, as what datagram_find() lets through is in one piece. */
