@@ -223,6 +223,13 @@ static int bind_patiently(int sock, const struct xsk_want *w)
 	return r;
 }
 
+int xsk_bind(int sock, const struct xsk_want *want, struct err *e)
+{
+	int r = bind_patiently(sock, want);
+
+	return r < 0 ? fail_bind(want, -r, e) : 0;
+}
+
 int xsk_make(const struct xsk_want *want, struct xsk *ret, struct err *e)
 {
 	struct xsk x = { .sock = -1, .memory = -1 };
@@ -235,13 +242,13 @@ int xsk_make(const struct xsk_want *want, struct xsk *ret, struct err *e)
 		return fail(e, -r, "can't make an AF_XDP socket for %s: %s", want->ifname,
 			    strerror(-r));
 	if (!want->leave_unbound && late_mapping()) {
-		r = bind_patiently(x.sock, want);
+		r = xsk_bind(x.sock, want, e);
 		x.bound = r == 0;
 	}
 	if (r < 0) {
 		cleanup_fd_p(&x.sock);
 		cleanup_fd_p(&x.memory);
-		return fail_bind(want, -r, e);
+		return r;
 	}
 	*ret = x;
 	return 0;

@@ -42,4 +42,7 @@ struct xsk {
  */
 int xsk_make(const struct xsk_want *want, struct xsk *ret, struct err *e);
 
+/* What xsk_make() left to be done where it says that the socket is not bound. */
+int xsk_bind(int sock, const struct xsk_want *want, struct err *e);
+
 #endif
