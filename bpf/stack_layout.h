@@ -5,8 +5,8 @@
  * set for each interface. Only fixed-size integers.
  *
  *   addresses  HASH struct stack_address -> u32 of STACK_* bits
- *   ports      65536 bytes by UDP port in host order, 1: the stack's (memory of the
- *              program's own, mapped by its loader: a port changes without a call)
+ *   ports      65536 bytes by UDP port in network order, 1: the stack's (memory of
+ *              the program's own, mapped by its loader: a port changes without a call)
  *   xskmap     XSKMAP by receive queue; a queue without a socket is the kernel's
  *   counts     PERCPU_ARRAY of one struct stack_counts
  *

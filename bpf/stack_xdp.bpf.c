@@ -53,6 +53,7 @@ struct {
 	__type(value, struct stack_counts);
 } counts SEC(".maps");
 
+/* Before Linux 6.2 the verifier knows no bounds of what was swapped, so it is not. */
 __u8 ports[STACK_PORTS_MAX];
 
 /* Of Ethernet and IPv4, which is all that is looked at. */
@@ -115,7 +116,7 @@ static __always_inline bool takes_udp(const struct udphdr *udp, const void *end,
 {
 	if (!udp || !udp_whole(udp, end))
 		return false;
-	return bits & STACK_WHOLE || (bits & STACK_PORTS && ports[bpf_ntohs(udp->dest)]);
+	return bits & STACK_WHOLE || (bits & STACK_PORTS && ports[udp->dest]);
 }
 
 static __always_inline bool takes_icmp(const __u8 *icmp, const void *end)

@@ -27,6 +27,7 @@ enum {
 	SMALL_MTU = 1500,
 	HEADROOM = 256, /* the kernel's, in front of each frame that comes */
 	SEND_BUFFER = 4 << 20,
+	KERNEL_BATCH = 32, /* what a kernel that copies sends at a time */
 };
 
 struct af_xdp {
@@ -67,7 +68,7 @@ static void refill(struct af_xdp *x)
 	x->lent = 0;
 }
 
-static void kick(struct af_xdp *x);
+static void kick(struct af_xdp *x, uint32_t frames);
 
 /* Nothing came: has the kernel all it needs? */
 static void rx_idle(struct af_xdp *x)
@@ -83,7 +84,7 @@ static unsigned rx(struct port *p, struct frame *ret, unsigned max)
 
 	refill(x);
 	if (x->left)
-		kick(x);
+		kick(x, 0);
 	n = ring_filled(&x->rings.rx);
 	if (n > max)
 		n = max;
@@ -130,34 +131,33 @@ static int wake(struct af_xdp *x)
 }
 
 /*
- * A kernel that copies takes 32 frames a call, and says EAGAIN when there are more, but
- * also when it can't take any: then it is asked again later.
+ * A kernel that copies takes 32 frames a call and says EAGAIN when there are more; but
+ * also when it can't take any. Before Linux 6.17 the ring does not tell the two apart,
+ * since its index only moves when all is taken: so it is called as often as `frames`
+ * need, and not until they are gone.
  */
-static void kick(struct af_xdp *x)
+static void kick(struct af_xdp *x, uint32_t frames)
 {
-	uint32_t before, n = unsent(x);
+	uint32_t calls = frames / KERNEL_BATCH + 1;
 	int r = -EAGAIN;
 
-	while (r == -EAGAIN && (n || x->down) && (x->down || ring_sleeps(&x->rings.tx))) {
-		before = n;
+	while (r == -EAGAIN && calls-- && (unsent(x) || x->down) &&
+	       (x->down || ring_sleeps(&x->rings.tx)))
 		r = wake(x);
-		n = unsent(x);
-		if (n == before)
-			break;
-	}
-	x->left = n && !x->gone && ring_sleeps(&x->rings.tx);
+	x->left = unsent(x) && !x->gone && ring_sleeps(&x->rings.tx);
 	reap(x);
 }
 
 static void flush(struct port *p)
 {
 	struct af_xdp *x = of(p);
+	const uint32_t n = x->written;
 
-	if (x->written)
-		ring_put(&x->rings.tx, x->written);
+	if (n)
+		ring_put(&x->rings.tx, n);
 	x->written = 0;
 	if (!x->gone)
-		kick(x);
+		kick(x, n);
 }
 
 static uint8_t *tx_room(struct port *p)

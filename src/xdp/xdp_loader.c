@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "xdp/xdp_loader.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -27,25 +28,26 @@ struct xdp_loader {
 
 /* --- what libbpf has to say ---------------------------------------------------- */
 
-static char last[160];
+static char first[160];
 
-/* A verifier's log has many lines; the first says which program it is about. */
+/* The first warning is the closest to the cause; of the verifier's log, which program it is about.
+ */
 static int keep(enum libbpf_print_level level, const char *format, va_list ap)
 {
 	char line[128];
 
-	if (level != LIBBPF_WARN)
+	if (level != LIBBPF_WARN || first[0])
 		return 0;
 	vsnprintf(line, sizeof(line), format, ap);
 	line[strcspn(line, "\n")] = '\0';
-	str_escape(last, sizeof(last), line, sizeof(line));
+	str_escape(first, sizeof(first), line, sizeof(line));
 	return 0;
 }
 
 static int fail_load(const char *ifname, int code, struct err *e)
 {
 	return fail(e, code, "the XDP program for %s can't be loaded: %s%s%s%s", ifname,
-		    strerror(code), last[0] ? " (" : "", last, last[0] ? ")" : "");
+		    strerror(code), first[0] ? " (" : "", first, first[0] ? ")" : "");
 }
 
 /* --- load ---------------------------------------------------------------------- */
@@ -88,7 +90,7 @@ static int load(const char *ifname, struct stack_xdp **ret, struct err *e)
 	int r;
 
 	allow_memory();
-	last[0] = '\0';
+	first[0] = '\0';
 	libbpf_set_print(keep);
 	r = load_with(true, ret);
 	if (r == -EINVAL)
@@ -270,7 +272,7 @@ int xdp_loader_set_address(struct xdp_loader *l, const struct stack_address *a, 
 
 void xdp_loader_set_port(struct xdp_loader *l, uint16_t port, bool on)
 {
-	__atomic_store_n(&l->ports[port], on, __ATOMIC_RELAXED);
+	__atomic_store_n(&l->ports[htons(port)], on, __ATOMIC_RELAXED);
 }
 
 int xdp_loader_counts(const struct xdp_loader *l, struct stack_counts *ret)
@@ -278,14 +280,14 @@ int xdp_loader_counts(const struct xdp_loader *l, struct stack_counts *ret)
 	int map = bpf_map__fd(l->skeleton->maps.counts), cpus = libbpf_num_possible_cpus();
 	_cleanup_free_ struct stack_counts *each = NULL;
 	struct stack_counts sum = { 0 };
-	uint32_t first = 0;
+	uint32_t only = 0;
 
 	if (cpus < 0)
 		return cpus;
 	each = calloc((size_t)cpus, sizeof(*each));
 	if (!each)
 		return -ENOMEM;
-	if (bpf_map_lookup_elem(map, &first, each) < 0)
+	if (bpf_map_lookup_elem(map, &only, each) < 0)
 		return -errno;
 	for (int i = 0; i < cpus; i++) {
 		sum.redirected += each[i].redirected;

@@ -2,6 +2,7 @@
 /* Every kind of frame, to an address that is the stack's alone and to one that it shares. */
 #include "frame.h"
 
+#include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -71,7 +72,7 @@ static int setup(void **state)
 	address_set(ipv6(ALONE), STACK_WHOLE);
 	address_set(ipv4(SHARED), STACK_PORTS);
 	address_set(ipv6(SHARED), STACK_PORTS);
-	skel->bss->ports[FRAME_PORT] = 1;
+	skel->bss->ports[htons(FRAME_PORT)] = 1;
 	return 0;
 }
 
@@ -147,14 +148,14 @@ static void test_udp_to_some_ports(void **state)
 		assert_int_equal(answer(s), XDP_REDIRECT);
 		s.to = OTHER_PORT;
 		assert_int_equal(answer(s), XDP_PASS);
-		skel->bss->ports[OTHER_PORT] = 1;
+		skel->bss->ports[htons(OTHER_PORT)] = 1;
 		assert_int_equal(answer(s), XDP_REDIRECT);
-		skel->bss->ports[OTHER_PORT] = 0;
+		skel->bss->ports[htons(OTHER_PORT)] = 0;
 		assert_int_equal(answer(s), XDP_PASS);
 		s.to = 65535;
-		skel->bss->ports[65535] = 1;
+		skel->bss->ports[htons(65535)] = 1;
 		assert_int_equal(answer(s), XDP_REDIRECT);
-		skel->bss->ports[65535] = 0;
+		skel->bss->ports[htons(65535)] = 0;
 		s = (struct shape){ .ipv6 = v6, .dst = SHARED, .from = FRAME_PORT, .to = 1 };
 		assert_int_equal(answer(s), XDP_PASS);
 	}
