@@ -53,7 +53,7 @@ struct {
 	__type(value, struct stack_counts);
 } counts SEC(".maps");
 
-/* Before Linux 6.2 the verifier knows no bounds of what was swapped, so it is not. */
+/* Linux 6.1's verifier knows no bounds of what was swapped, so it is not. */
 __u8 ports[STACK_PORTS_MAX];
 
 /* Of Ethernet and IPv4, which is all that is looked at. */

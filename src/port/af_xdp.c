@@ -132,8 +132,8 @@ static int wake(struct af_xdp *x)
 
 /*
  * A kernel that copies takes 32 frames a call and says EAGAIN when there are more; but
- * also when it can't take any. Before Linux 6.17 the ring does not tell the two apart,
- * since its index only moves when all is taken: so it is called as often as `frames`
+ * also when it can't take any. Linux 6.1 does not tell the two apart by the ring,
+ * whose index only moves when all is taken: so it is called as often as `frames`
  * need, and not until they are gone.
  */
 static void kick(struct af_xdp *x, uint32_t frames)
