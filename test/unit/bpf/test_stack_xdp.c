@@ -238,7 +238,9 @@ static void test_fragments(void **state)
 					    .fragment = fragment,
 					    .dst = ALONE,
 					    .protocol = v6 ? ICMPV6 : ICMP };
-			assert_int_equal(answer(s), XDP_PASS);
+			f = frame_make(s);
+			f.bytes[f.udp] = v6 ? ECHO : 8;
+			assert_int_equal(run_whole(&f), XDP_PASS);
 			s.protocol = TCP;
 			assert_int_equal(answer(s), XDP_PASS);
 		}
@@ -261,6 +263,15 @@ static void test_other_protocols(void **state)
 									.protocol = protocol }),
 						 XDP_PASS);
 			}
+}
+
+static struct frame icmp_make(bool v6, uint8_t dst, unsigned type)
+{
+	struct frame f = frame_make(
+		(struct shape){ .ipv6 = v6, .dst = dst, .protocol = v6 ? ICMPV6 : ICMP });
+
+	f.bytes[f.udp] = (uint8_t)type;
+	return f;
 }
 
 /* --- lengths and versions that are not true ----------------------------------------- */
@@ -286,6 +297,7 @@ static void test_lies(void **state)
 	for (uint8_t dst = ALONE; dst <= SHARED; dst++) {
 		struct frame f4 = frame_make((struct shape){ .dst = dst });
 		struct frame f6 = frame_make((struct shape){ .dst = dst, .ipv6 = true });
+		struct frame echo = icmp_make(true, dst, ECHO);
 
 		check_lengths(&f4, ETHER + 2, 20, 48);
 		check_lengths(&f4, f4.udp + 4, 8, 28);
@@ -299,20 +311,15 @@ static void test_lies(void **state)
 				assert_int_equal(run_whole(&f4), XDP_PASS);
 			if (version >> 4 != 4 || (version & 15) < 5)
 				assert_int_equal(run_whole(&f4), XDP_PASS);
+			echo.bytes[ETHER] = (uint8_t)version;
+			assert_int_equal(run_whole(&echo), version >> 4 == 6 && dst == ALONE
+								   ? XDP_REDIRECT
+								   : XDP_PASS);
 		}
 	}
 }
 
 /* --- ICMP ------------------------------------------------------------------------ */
-
-static struct frame icmp_make(bool v6, uint8_t dst, unsigned type)
-{
-	struct frame f = frame_make(
-		(struct shape){ .ipv6 = v6, .dst = dst, .protocol = v6 ? ICMPV6 : ICMP });
-
-	f.bytes[f.udp] = (uint8_t)type;
-	return f;
-}
 
 static bool is_taken(bool v6, unsigned type)
 {
