@@ -379,13 +379,25 @@ int af_xdp_open(const struct af_xdp_want *want, struct port **ret, struct err *e
 	return 0;
 }
 
+/* Who sends finds out by itself; the kernel keeps it for others, once. */
+static void look_for_end(struct af_xdp *x)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(x->port.wait_fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 &&
+	    error == ENETDOWN)
+		x->gone = x->down = true;
+}
+
 void af_xdp_stats(struct port *p, struct af_xdp_stats *ret)
 {
 	struct xdp_statistics s = { 0 };
 	struct xdp_options o = { 0 };
 	socklen_t slen = sizeof(s), olen = sizeof(o);
-	const struct af_xdp *x = of(p);
+	struct af_xdp *x = of(p);
 
+	look_for_end(x);
 	getsockopt(p->wait_fd, SOL_XDP, XDP_STATISTICS, &s, &slen);
 	getsockopt(p->wait_fd, SOL_XDP, XDP_OPTIONS, &o, &olen);
 	*ret = (struct af_xdp_stats){ .rx_dropped = s.rx_dropped,

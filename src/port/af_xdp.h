@@ -8,7 +8,7 @@
  * port_rx(), port_flush() or poll(2).
  *
  * An interface that goes down or away takes nothing along: what is to be sent is
- * dropped then, and nothing comes. poll(2) reports POLLERR once it is gone.
+ * dropped then, and nothing comes. poll(2) does not tell; af_xdp_stats() does.
  */
 #ifndef REEVE_PORT_AF_XDP_H
 #define REEVE_PORT_AF_XDP_H
@@ -53,7 +53,7 @@ struct af_xdp_stats {
  */
 int af_xdp_open(const struct af_xdp_want *want, struct port **ret, struct err *e);
 
-/* Of a port that was opened here. */
+/* Of a port that was opened here; a few system calls. */
 void af_xdp_stats(struct port *p, struct af_xdp_stats *ret);
 
 #endif

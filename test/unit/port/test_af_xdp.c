@@ -498,6 +498,28 @@ static void test_the_interface_goes(void **state)
 	end_close(&b);
 }
 
+/* Who only listens asks. */
+static void test_the_interface_goes_unnoticed(void **state)
+{
+	struct af_xdp_stats stats;
+	struct end b;
+
+	(void)state;
+	begin(1500);
+	b = end_open("vb");
+	run("ip link set vb down");
+	af_xdp_stats(b.port, &stats);
+	assert_false(stats.gone);
+	run("ip link del vb");
+	for (int i = 0; i < 2; i++) {
+		af_xdp_stats(b.port, &stats);
+		assert_true(stats.gone);
+	}
+	assert_true(send_one(b.port, 64, 1));
+	port_flush(b.port);
+	end_close(&b);
+}
+
 static void test_the_interface_is_down_for_a_while(void **state)
 {
 	struct af_xdp_stats stats;
@@ -681,6 +703,7 @@ int main(void)
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_what_is_left_goes_later),
 		cmocka_unit_test(test_the_interface_goes),
+		cmocka_unit_test(test_the_interface_goes_unnoticed),
 		cmocka_unit_test(test_the_interface_is_down_for_a_while),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_mtus),
