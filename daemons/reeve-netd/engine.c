@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "engine.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+/* Longer than a wake-up takes that the next frame would save; see SPEC.md. */
+enum { SPIN_US = 50 };
+
+void engine_wake(struct engine *e)
+{
+	const uint64_t one = 1;
+
+	if (atomic_load(&e->asleep) && write(e->wake_fd, &one, sizeof(one)) < 0)
+		return; /* it is full, so it is awake */
+}
+
+/* --- its thread ------------------------------------------------------------------------ */
+
+static void answer_call(struct engine *e)
+{
+	if (!atomic_load_explicit(&e->called, memory_order_acquire))
+		return;
+	pthread_mutex_lock(&e->lock);
+	e->fn(e, e->arg);
+	stack_flush(e->stack);
+	atomic_store(&e->called, false);
+	pthread_cond_signal(&e->answered);
+	pthread_mutex_unlock(&e->lock);
+}
+
+static void wait_for_work(struct engine *e, uint64_t now)
+{
+	struct pollfd fds[] = { { .fd = e->wake_fd, .events = POLLIN },
+				{ .fd = e->port->wait_fd, .events = POLLIN } };
+	uint64_t due = stack_deadline(e->stack), left = due > now ? due - now : 0, count;
+	struct timespec wait = { .tv_sec = (time_t)(left / NS_PER_S),
+				 .tv_nsec = (long)(left % NS_PER_S) };
+
+	ppoll(fds, 2, due == UINT64_MAX ? NULL : &wait, NULL);
+	if (fds[0].revents && read(e->wake_fd, &count, sizeof(count)) < 0)
+		return;
+	/* The interface is gone: nothing comes from there any more. */
+	if (fds[1].revents & (POLLERR | POLLNVAL))
+		e->port->wait_fd = -1;
+}
+
+/* Whoever has something for us looks at `asleep` after it put that there: so we look once more. */
+static void sleep_if_idle(struct engine *e)
+{
+	uint64_t now;
+
+	atomic_store(&e->asleep, true);
+	now = clock_mono_ns();
+	if (!stack_poll(e->stack, now) && !atomic_load(&e->called) && !atomic_load(&e->stop))
+		wait_for_work(e, now);
+	atomic_store(&e->asleep, false);
+}
+
+static void *run(void *arg)
+{
+	struct engine *e = arg;
+	uint64_t busy_ns = 0;
+
+	while (!atomic_load_explicit(&e->stop, memory_order_relaxed)) {
+		uint64_t now = clock_mono_ns();
+
+		answer_call(e);
+		if (stack_poll(e->stack, now))
+			busy_ns = now;
+		else if (now - busy_ns < SPIN_US * 1000)
+			sched_yield();
+		else
+			sleep_if_idle(e);
+	}
+	return NULL;
+}
+
+/* --- the control thread's side ------------------------------------------------------------ */
+
+static int start_thread(struct engine *e, const struct cpuset *cpus)
+{
+	size_t bytes = CPU_ALLOC_SIZE(CPU_MAX);
+	cpu_set_t *set = CPU_ALLOC(CPU_MAX);
+	pthread_attr_t attr;
+	int r;
+
+	if (!set)
+		return -ENOMEM;
+	CPU_ZERO_S(bytes, set);
+	for (unsigned cpu = cpuset_next(cpus, 0); cpu < CPU_MAX; cpu = cpuset_next(cpus, cpu + 1))
+		CPU_SET_S(cpu, bytes, set);
+	pthread_attr_init(&attr);
+	r = cpuset_empty(cpus) ? 0 : pthread_attr_setaffinity_np(&attr, bytes, set);
+	if (r == 0)
+		r = pthread_create(&e->thread, &attr, run, e);
+	pthread_attr_destroy(&attr);
+	CPU_FREE(set);
+	return -r;
+}
+
+int engine_start(struct engine *e, const struct cpuset *cpus, struct err *err)
+{
+	int r;
+
+	pthread_mutex_init(&e->lock, NULL);
+	pthread_cond_init(&e->answered, NULL);
+	e->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (e->wake_fd < 0)
+		return fail(err, errno, "can't make an eventfd: %m");
+	r = start_thread(e, cpus);
+	if (r < 0) {
+		close(e->wake_fd);
+		return fail(err, -r, "can't start an engine on its CPUs: %s", strerror(-r));
+	}
+	e->running = true;
+	return 0;
+}
+
+void engine_stop(struct engine *e)
+{
+	const uint64_t one = 1;
+
+	if (e->running) {
+		atomic_store(&e->stop, true);
+		if (write(e->wake_fd, &one, sizeof(one)) == sizeof(one))
+			pthread_join(e->thread, NULL);
+		close(e->wake_fd);
+	}
+	stack_free(e->stack);
+	if (e->port)
+		port_close(e->port);
+	*e = (struct engine){ .number = e->number };
+}
+
+void engine_call(struct engine *e, engine_fn *fn, void *arg)
+{
+	pthread_mutex_lock(&e->lock);
+	e->fn = fn;
+	e->arg = arg;
+	atomic_store_explicit(&e->called, true, memory_order_release);
+	engine_wake(e);
+	while (atomic_load(&e->called))
+		pthread_cond_wait(&e->answered, &e->lock);
+	pthread_mutex_unlock(&e->lock);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An interface under netd: its XDP program, and an engine on each of its queues. Also
+ * what `ping` and `pktgen` open.
+ */
+#ifndef REEVE_NETD_IFACE_H
+#define REEVE_NETD_IFACE_H
+
+#include "engine.h"
+#include "net_conf.h"
+#include "xdp/xdp_loader.h"
+
+struct iface {
+	const struct net_iface *conf;
+	char name[NIC_NAME_MAX];
+	uint32_t ifindex;
+	uint32_t channels_were; /* 0: they are as they were */
+	struct xdp_loader *xdp;
+	struct steering *steering;
+	struct engine engines[NET_THREADS_MAX];
+	uint32_t nengines;
+	bool shared[NET_ADDRS_MAX]; /* the kernel has that address, too */
+};
+
+/* The interface that the config means. -ENODEV with the sentence. */
+int iface_find(const struct net_iface *conf, char ret[static NIC_NAME_MAX], struct err *e);
+
+/*
+ * Program, sockets and stacks; threads start with iface_run(). `user` is told with the
+ * engine as its argument. iface_close() afterwards, whatever this returned.
+ */
+int iface_open(struct iface *f, const struct net_iface *conf, const struct stack_user *user,
+	       struct err *e);
+int iface_run(struct iface *f, struct err *e);
+void iface_close(struct iface *f);
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/notify.h"
+#include "loop/loop.h"
+#include "net_flags.h"
+#include "net_log.h"
+#include "netd.h"
+
+static struct netd netd;
+
+/* --- what the stacks tell -------------------------------------------------------------------- */
+
+/* There are no applications yet, so there is nobody to connect, or to be connected to. */
+static void on_connected(void *arg, struct flow *f, int error)
+{
+	(void)arg;
+	if (!error)
+		flow_abort(f);
+}
+
+static bool on_accepted(void *arg, struct flow *f, void *listener)
+{
+	(void)arg;
+	(void)f;
+	(void)listener;
+	return false;
+}
+
+static bool on_received(void *arg, struct flow *f, uint8_t flags, const uint8_t *data, uint32_t len)
+{
+	(void)arg;
+	(void)f;
+	(void)flags;
+	(void)data;
+	(void)len;
+	return true;
+}
+
+static void on_sendable(void *arg, struct flow *f)
+{
+	(void)arg;
+	(void)f;
+}
+
+static void on_closed(void *arg, struct flow *f, int error)
+{
+	(void)arg;
+	(void)f;
+	(void)error;
+}
+
+/* From an engine's thread; a line that does not fit into the pipe is one too many. */
+static void on_notice(void *arg, const char *text)
+{
+	(void)arg;
+	if (write(netd.notices[1], text, strlen(text) + 1) < 0)
+		return;
+}
+
+static const struct stack_user user = {
+	.connected = on_connected,
+	.accepted = on_accepted,
+	.received = on_received,
+	.sendable = on_sendable,
+	.closed = on_closed,
+	.notice = on_notice,
+};
+
+static void on_notices(struct watch *w, uint32_t events)
+{
+	char text[4096];
+	ssize_t n = read(w->fd, text, sizeof(text) - 1);
+
+	(void)events;
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	for (const char *at = text; at < text + n; at += strlen(at) + 1)
+		log_say(LOG_WARN, "network", "%s", at);
+}
+
+/* --- start and end -----------------------------------------------------------------------------
+ */
+
+static void on_signal(struct watch *w, uint32_t events)
+{
+	int signo = loop_signal_next(w->fd);
+
+	(void)events;
+	if (signo <= 0)
+		return;
+	log_say(LOG_INFO, "stopping", "signal %d", signo);
+	notify_send("STOPPING=1");
+	loop_exit(netd.loop, 0);
+}
+
+static int watch_signals(void)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	fd = loop_signals(&set);
+	return fd < 0 ? fd : loop_add(netd.loop, &netd.signal_watch, fd, EPOLLIN, on_signal);
+}
+
+static int watch_notices(void)
+{
+	if (pipe2(netd.notices, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	return loop_add(netd.loop, &netd.notices_watch, netd.notices[0], EPOLLIN, on_notices);
+}
+
+static void say_open(const struct iface *f)
+{
+	char text[IPADDR_TEXT];
+
+	for (uint32_t i = 0; i < f->conf->naddrs; i++) {
+		ipaddr_format(&f->conf->addrs[i].ip, text);
+		log_say(LOG_INFO, "address", "%s on %s, %u engine%s%s", text, f->name, f->nengines,
+			f->nengines == 1 ? "" : "s",
+			f->shared[i] ? "; the kernel has it, too: only our UDP ports are taken"
+				     : "");
+	}
+}
+
+static int open_ifaces(struct err *e)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < netd.conf.nifaces; i++) {
+		netd.nifaces = i + 1;
+		r = iface_open(&netd.ifaces[i], &netd.conf.ifaces[i], &user, e);
+		if (r == 0)
+			r = iface_run(&netd.ifaces[i], e);
+		if (r == 0)
+			say_open(&netd.ifaces[i]);
+	}
+	return r;
+}
+
+static void on_idle(void *arg)
+{
+	(void)arg;
+	log_flush();
+}
+
+static int start(struct err *e)
+{
+	int r = loop_new(&netd.loop);
+
+	if (r == 0)
+		r = watch_signals();
+	if (r == 0)
+		r = watch_notices();
+	if (r < 0)
+		return fail(e, -r, "can't set up: %s", strerror(-r));
+	loop_on_idle(netd.loop, on_idle, NULL);
+	return open_ifaces(e);
+}
+
+static int run(void)
+{
+	struct err e = { 0 };
+	int code = 1;
+
+	if (start(&e) == 0) {
+		log_say(LOG_INFO, "ready", "pid %d", (int)getpid());
+		notify_send("READY=1");
+		log_flush();
+		code = loop_run(netd.loop);
+	} else {
+		log_say(LOG_ERR, "can't start", "%s", e.text);
+		if (!netd.log_on_stderr)
+			fprintf(stderr, "machnet: %s\n", e.text);
+	}
+	for (uint32_t i = 0; i < netd.nifaces; i++)
+		iface_close(&netd.ifaces[i]);
+	log_flush();
+	return code ? 1 : 0;
+}
+
+static void start_log(const struct net_std_flags *flags)
+{
+	struct err e = { 0 };
+
+	netd.log_on_stderr = flags->logtostderr || flags->alsologtostderr;
+	if (net_log_start("machnet", flags, &e) < 0)
+		log_say(LOG_WARN, "log to stderr", "%s", e.text);
+	for (uint32_t i = 0; i < netd.conf.nunknown && i < NET_UNKNOWN_MAX; i++)
+		log_say(LOG_WARN, "config", "the key %s is not known, and ignored",
+			netd.conf.unknown[i]);
+}
+
+int main(int argc, char **argv)
+{
+	struct net_std_flags flags = { 0 };
+	struct err e = { 0 };
+
+	signal(SIGPIPE, SIG_IGN);
+	if (net_flags_parse(NULL, argc, argv, &flags, &e) < 0) {
+		fprintf(stderr, "machnet: %s\n", e.text);
+		return NET_EXIT_FLAGS;
+	}
+	if (flags.help || flags.version) {
+		if (flags.help)
+			net_flags_print(stdout, NULL);
+		else
+			puts("machnet " REEVE_VERSION);
+		return 0;
+	}
+	if (net_conf_load(flags.config, &netd.conf, &e) < 0) {
+		fprintf(stderr, "machnet: %s\n", e.text);
+		return NET_EXIT_CONFIG;
+	}
+	start_log(&flags);
+	if (!netd.conf.nifaces) {
+		log_say(LOG_WARN, "no interfaces configured", "%s; there is nothing to do",
+			flags.config);
+		log_flush();
+		return 0;
+	}
+	return run();
+}

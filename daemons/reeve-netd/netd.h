@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * reeve-netd, also known as machnet: the message stack as a program. The control
+ * thread has all that is here; engines have their stacks.
+ */
+#ifndef REEVE_NETD_NETD_H
+#define REEVE_NETD_NETD_H
+
+#include "iface.h"
+#include "loop/loop.h"
+
+struct netd {
+	struct loop *loop;
+	struct net_conf conf;
+	struct iface ifaces[NET_IFACES_MAX];
+	uint32_t nifaces;
+	bool log_on_stderr;
+	int notices[2]; /* sentences of engines */
+	struct watch signal_watch, notices_watch;
+};
+
+#endif
