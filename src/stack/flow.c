@@ -351,12 +351,15 @@ static void connected(struct flow *f)
 
 /* --- signs of life ---------------------------------------------------------------------------- */
 
-/* A byte that every peer has had, or numbered away: it says so, or is not there any more. */
+/*
+ * A byte with a number that was acknowledged: every peer has had it and says so, or is not
+ * there any more. With any later one it would be taken for the data of that number.
+ */
 static void send_probe(struct flow *f)
 {
 	struct machnet m = { .kind = MACHNET_DATA,
 			     .flags = MACHNET_FIRST | MACHNET_LAST,
-			     .seq = f->nxt - 1,
+			     .seq = f->una - 1,
 			     .ack = MACHNET_NO_ACK,
 			     .again = true };
 
