@@ -394,6 +394,7 @@ void flow_heard(struct flow *f)
 		return;
 	f->probes = 0;
 	timer_clear(f);
+	send_timer(f);
 }
 
 /* --- packets ------------------------------------------------------------------------------------

@@ -102,6 +102,18 @@ static bool may_send(const struct flow *f)
 	return f->unsent && under_way(f) < f->window && f->nxt - f->una < MACHNET_REORDER - 1;
 }
 
+void send_timer(struct flow *f)
+{
+	if (f->deadline != UINT64_MAX)
+		return;
+	if (f->una != f->nxt) {
+		reset_rto(f);
+		flow_set_timer(f, f->rto_ns);
+	} else if (f->wants_room && !f->first) {
+		flow_set_timer(f, ROOM_MS * NS_PER_MS);
+	}
+}
+
 void send_ready(struct flow *f)
 {
 	while (may_send(f)) {
@@ -112,10 +124,7 @@ void send_ready(struct flow *f)
 		f->unsent = f->unsent->next;
 		f->nxt++;
 	}
-	if (f->una != f->nxt && f->deadline == UINT64_MAX) {
-		reset_rto(f);
-		flow_set_timer(f, f->rto_ns);
-	}
+	send_timer(f);
 }
 
 void send_stalled(struct stack *s)
@@ -232,8 +241,6 @@ void send_acked(struct flow *f, uint32_t ack)
 	acked_some(f, ack - f->una);
 	timer_clear(f);
 	send_ready(f);
-	if (f->una != f->nxt && f->deadline == UINT64_MAX)
-		flow_set_timer(f, f->rto_ns);
 	if (f->state == FLOW_CLOSING && !f->first)
 		flow_finish(f);
 	else
@@ -332,7 +339,5 @@ size_t flow_put(struct flow *f, const void *data, size_t len, bool last)
 		append(f, seg);
 	}
 	send_ready(f);
-	if (f->wants_room && !f->first)
-		flow_set_timer(f, ROOM_MS * NS_PER_MS);
 	return done;
 }

@@ -180,6 +180,8 @@ void flows_resolved(struct stack *s, const struct ipaddr *ip);
 
 void send_rtt(struct flow *f, uint64_t took_ns);
 void send_ready(struct flow *f);
+/* For what waits, if nothing else has the timer. */
+void send_timer(struct flow *f);
 void send_stalled(struct stack *s);
 void send_ack(struct flow *f);
 void send_acked(struct flow *f, uint32_t ack);
