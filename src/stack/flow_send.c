@@ -116,6 +116,9 @@ void send_timer(struct flow *f)
 
 void send_ready(struct flow *f)
 {
+	/* A peer that was asked nothing so far was not silent. */
+	if (f->una == f->nxt && f->unsent)
+		f->heard_ns = f->stack->now;
 	while (may_send(f)) {
 		if (!send_seg(f, f->unsent, f->nxt)) {
 			stall(f);
