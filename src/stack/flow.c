@@ -421,7 +421,7 @@ static void input_syn_ack(struct flow *f, const struct machnet *m)
 	} else if (f->state == FLOW_ESTABLISHED &&
 		   f->stack->now - f->greeted_ns >= GREET_MS * NS_PER_MS) {
 		f->greeted_ns = f->stack->now;
-		send_ack(f);
+		send_old_ack(f);
 	}
 }
 

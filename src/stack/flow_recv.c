@@ -12,8 +12,6 @@
 
 #include "stack/impl.h"
 
-enum { OLD_ACKS = 2 };
-
 static bool is_up(const struct flow *f)
 {
 	return f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSING;
@@ -137,11 +135,10 @@ static void take_early(struct flow *f, const struct machnet *m, const uint8_t *d
 static void take_late(struct flow *f, const struct machnet *m)
 {
 	f->stack->stats.duplicate++;
-	if (!m->again && f->old_acks == OLD_ACKS)
-		return;
-	if (!m->again)
-		f->old_acks++;
-	send_ack(f);
+	if (m->again)
+		send_ack(f);
+	else
+		send_old_ack(f);
 }
 
 void recv_data(struct flow *f, const struct machnet *m, const uint8_t *data, uint32_t len)

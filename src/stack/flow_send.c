@@ -21,6 +21,7 @@ enum {
 	WINDOW_LEAST = 2,
 	FLOW_SEGS = 256, /* that one flow has, sent or not */
 	ROOM_MS = 1,
+	OLD_ACKS = 2,
 };
 
 static uint64_t clamp(uint64_t ns, uint32_t least_ms, uint32_t most_ms)
@@ -152,6 +153,15 @@ void send_ack(struct flow *f)
 	output_flow(f, &m, NULL, 0);
 }
 
+/* One that the peer may have had: no more than a reference survives. */
+void send_old_ack(struct flow *f)
+{
+	if (f->old_acks == OLD_ACKS)
+		return;
+	f->old_acks++;
+	send_ack(f);
+}
+
 /* --- acknowledgements --------------------------------------------------------------------- */
 
 static void tell_room(struct flow *f)
@@ -255,10 +265,8 @@ void send_acked(struct flow *f, uint32_t ack)
 /* The handshake's last packet may be what is missing: who has not got it takes no data. */
 static void greet_again(struct flow *f)
 {
-	if (!f->active || f->una != 1 || f->greetings == 2)
-		return;
-	f->greetings++;
-	send_ack(f);
+	if (f->active && f->una == 1)
+		send_old_ack(f);
 }
 
 void send_timeout(struct flow *f)

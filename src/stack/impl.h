@@ -60,7 +60,6 @@ struct flow {
 	uint32_t dups;			   /* acknowledgements in a row that brought nothing */
 	uint32_t recover;		   /* until it is acknowledged, losses are one loss */
 	bool recovering, in_message, wants_room, active;
-	uint8_t greetings; /* times the handshake's last packet went again */
 
 	/* What comes: all before rcv was delivered. */
 	uint32_t rcv;
@@ -68,7 +67,7 @@ struct flow {
 	uint32_t nheld;
 	bool in_peers_message, stuck;
 	bool owes_ack, in_owe_ack, in_stalled;
-	uint8_t old_acks; /* sent for this rcv and for what had come already */
+	uint8_t old_acks; /* sent for this rcv, beyond the first */
 	uint8_t probes;
 	uint64_t probed_ns, greeted_ns;
 	struct flow *owe_next, *stalled_next;
@@ -184,6 +183,7 @@ void send_ready(struct flow *f);
 void send_timer(struct flow *f);
 void send_stalled(struct stack *s);
 void send_ack(struct flow *f);
+void send_old_ack(struct flow *f);
 void send_acked(struct flow *f, uint32_t ack);
 void send_timeout(struct flow *f);
 void send_drop(struct flow *f);
