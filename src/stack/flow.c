@@ -182,7 +182,8 @@ static void send_syn(struct flow *f)
 {
 	struct machnet m = { .kind = f->state == FLOW_SYN_SENT ? MACHNET_SYN : MACHNET_SYN_ACK,
 			     .seq = 0,
-			     .ack = f->rcv };
+			     .ack = f->rcv,
+			     .again = f->state == FLOW_SYN_RECEIVED && f->tries };
 
 	/* The way there is being looked for: it goes when that is found. */
 	if (output_flow(f, &m, NULL, 0) && f->tries == 0)
@@ -403,7 +404,9 @@ void flow_heard(struct flow *f)
 static void input_syn(struct flow *f)
 {
 	if (f->state == FLOW_SYN_RECEIVED) {
-		struct machnet m = { .kind = MACHNET_SYN_ACK, .seq = f->una, .ack = f->rcv };
+		struct machnet m = {
+			.kind = MACHNET_SYN_ACK, .seq = f->una, .ack = f->rcv, .again = true
+		};
 
 		output_flow(f, &m, NULL, 0);
 	} else if (f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSING) {
@@ -421,7 +424,10 @@ static void input_syn_ack(struct flow *f, const struct machnet *m)
 	} else if (f->state == FLOW_ESTABLISHED &&
 		   f->stack->now - f->greeted_ns >= GREET_MS * NS_PER_MS) {
 		f->greeted_ns = f->stack->now;
-		send_old_ack(f);
+		if (m->again)
+			send_ack(f);
+		else
+			send_old_ack(f);
 	}
 }
 
