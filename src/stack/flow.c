@@ -566,6 +566,7 @@ void flow_close(struct flow *f)
 		return;
 	}
 	recv_drop(f);
+	f->stuck = false;
 	f->state = FLOW_CLOSING;
 	f->since_ns = f->stack->now;
 }

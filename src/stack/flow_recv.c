@@ -63,8 +63,9 @@ static bool deliver(struct flow *f, uint8_t flags, const uint8_t *data, uint32_t
 	if (f->state == FLOW_ESTABLISHED &&
 	    !s->conf.user->received(s->conf.arg, f, flags, data, len)) {
 		s->stats.refused++;
-		f->stuck = is_up(f);
-		return false;
+		f->stuck = f->state == FLOW_ESTABLISHED;
+		if (f->stuck)
+			return false;
 	}
 	f->in_peers_message = !(flags & MACHNET_LAST);
 	f->rcv++;
@@ -75,16 +76,25 @@ static bool deliver(struct flow *f, uint8_t flags, const uint8_t *data, uint32_t
 	return is_up(f);
 }
 
+/* Whoever is told may close the flow, and what is held is gone: this one is not held then. */
 static void deliver_held(struct flow *f)
 {
 	while (f->held && f->held->seq == f->rcv) {
 		struct seg *seg = f->held;
+		bool taken;
 
-		if (!deliver(f, seg->flags, seg->data, seg->len))
-			return;
 		f->held = seg->next;
 		f->nheld--;
+		taken = deliver(f, seg->flags, seg->data, seg->len);
+		if (f->stuck) {
+			seg->next = f->held;
+			f->held = seg;
+			f->nheld++;
+			return;
+		}
 		seg_give(&f->stack->segs, seg);
+		if (!taken)
+			return;
 	}
 }
 
