@@ -28,6 +28,7 @@ struct scene {
 	struct ipaddr ours, theirs, ours6, theirs6;
 	/* What the user does: refuses after so many pieces; closes when told of the next. */
 	uint32_t takes, got;
+	uint16_t from; /* the peer's port, above FROM */
 	bool closes;
 	uint32_t sendable, ended, notices;
 };
@@ -158,7 +159,7 @@ static void say_machnet(struct scene *s, uint8_t kind, uint32_t seq, uint32_t ac
 	uint32_t len = kind == MACHNET_DATA ? 10 : 0;
 	uint8_t *frame = port_tx_room(s->wire), *at = frame + ETHER_HEADER + IP4_HEADER;
 	struct machnet m = { .kind = kind, .seq = seq, .ack = ack };
-	struct udp u = { .src = FROM,
+	struct udp u = { .src = (uint16_t)(FROM + s->from),
 			 .dst = LISTENED,
 			 .payload = at + UDP_HEADER,
 			 .len = MACHNET_HEADER + len };
@@ -251,12 +252,69 @@ static void test_close_takes_what_was_refused(void **state)
 	assert_nothing_left(s);
 }
 
+/* --- while the peer is doubted ------------------------------------------------------------- */
+
+/* Once, a sign of life stopped the timer of what had been sent meanwhile: it never went again. */
+static void test_a_doubt_forgets_no_packet(void **state)
+{
+	struct scene *s = *state;
+
+	handshake(s);
+	say_machnet(s, MACHNET_SYN, 0, 0);
+	assert_int_equal(flow_put(s->flow, "lost", 4, true), 4);
+	say_data(s, 1);
+	run(s, 30 * NS_PER_S);
+	assert_int_equal(s->ended, 1);
+}
+
+/* Once, the doubt took the timer of who waits for room, and nobody told it. */
+static void test_a_doubt_forgets_nobody_who_waits(void **state)
+{
+	static const uint8_t much[SEGMENTS * MACHNET_MSS];
+	struct scene *s = *state;
+	struct flow *big, *small;
+
+	handshake(s);
+	big = s->flow;
+	assert_int_equal(flow_put(big, much, sizeof(much), true), SEGMENTS * 3 / 4 * MACHNET_MSS);
+	s->from = 1;
+	handshake(s);
+	small = s->flow;
+	assert_int_equal(flow_put(small, much, 1, true), 0);
+	say_machnet(s, MACHNET_SYN, 0, 0);
+	say_data(s, 1);
+	flow_abort(big);
+	run(s, 10 * NS_PER_MS);
+	assert_int_equal(s->sendable, 1);
+}
+
+/* Once, each of them asked once more, and three were the end of the flow. */
+static void test_who_waits_doubts_no_harder(void **state)
+{
+	static const uint8_t much[SEGMENTS * MACHNET_MSS];
+	struct scene *s = *state;
+
+	handshake(s);
+	flow_put(s->flow, much, sizeof(much), true);
+	s->from = 1;
+	handshake(s);
+	say_machnet(s, MACHNET_SYN, 0, 0);
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(flow_put(s->flow, much, 1, true), 0);
+		run(s, 2 * NS_PER_MS);
+	}
+	assert_int_equal(s->ended, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_scene, close_scene)
 		TEST(test_close_while_held_is_delivered),
 		TEST(test_close_takes_what_was_refused),
+		TEST(test_a_doubt_forgets_no_packet),
+		TEST(test_a_doubt_forgets_nobody_who_waits),
+		TEST(test_who_waits_doubts_no_harder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
