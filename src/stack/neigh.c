@@ -318,19 +318,29 @@ static void answer_nd(struct stack *s, const struct ip *q, const struct icmp *as
 	s->stats.arp_answers += output_icmp(s, &to, &ip, &m);
 }
 
+static void neigh_advert(struct stack *s, const struct ip *ip, const struct icmp *m,
+			 const struct stack_addr *own, bool copy)
+{
+	if (own)
+		conflict(s, own, &m->mac, copy);
+	else if (stack_own(s, &ip->dst))
+		learn(s, &m->target, &m->mac, false);
+	else
+		hint(s, &m->target, &m->mac);
+}
+
 void neigh_nd(struct stack *s, const struct ip *ip, const struct icmp *m, bool copy)
 {
 	static const struct ipaddr unspecified;
 	const struct stack_addr *own = stack_own(s, &m->target);
 	bool known = !ipaddr_equal(&ip->src, &unspecified);
 
+	/* An answer to a group would be one to everybody. */
+	if (m->has_mac && !mac_is_station(&m->mac))
+		return;
 	if (m->kind == ICMP_ADVERT) {
-		if (own)
-			conflict(s, own, &m->mac, copy);
-		else if (m->has_mac && stack_own(s, &ip->dst))
-			learn(s, &m->target, &m->mac, false);
-		else if (m->has_mac)
-			hint(s, &m->target, &m->mac);
+		if (m->has_mac)
+			neigh_advert(s, ip, m, own, copy);
 		return;
 	}
 	if (!own || own->ports_only || (known && !m->has_mac))

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "port/simnet.h"
 #include "stack/stack.h"
+#include "wire/icmp.h"
 #include "wire/ip.h"
 #include "wire/udp.h"
 
@@ -184,6 +185,21 @@ static void say_data(struct scene *s, uint32_t seq)
 	say_machnet(s, MACHNET_DATA, seq, MACHNET_NO_ACK);
 }
 
+static void say_nd(struct scene *s, struct icmp *m)
+{
+	uint8_t *frame = port_tx_room(s->wire);
+	struct ip ip = { .src = s->theirs6,
+			 .dst = s->ours6,
+			 .proto = IP_ICMP6,
+			 .ttl = UINT8_MAX,
+			 .len = icmp_bytes(m) };
+	struct mac to;
+
+	memcpy(to.b, s->port->mac, ETHER_MAC);
+	icmp_encode(frame + ETHER_HEADER + IP6_HEADER, &ip, m);
+	say(s, &to, frame, &ip);
+}
+
 /* What the host said since it was asked last. */
 static uint32_t said(struct scene *s)
 {
@@ -306,6 +322,37 @@ static void test_who_waits_doubts_no_harder(void **state)
 	assert_int_equal(s->ended, 0);
 }
 
+/* --- neighbours ----------------------------------------------------------------------------- */
+
+static void test_solicitation_of_a_group_is_not_answered(void **state)
+{
+	struct scene *s = *state;
+	struct icmp m = { .kind = ICMP_SOLICIT, .target = s->ours6, .has_mac = true };
+
+	run(s, NS_PER_MS);
+	said(s);
+	memset(&m.mac, 0xff, sizeof(m.mac));
+	say_nd(s, &m);
+	assert_int_equal(said(s), 0);
+	memcpy(m.mac.b, s->wire->mac, ETHER_MAC);
+	say_nd(s, &m);
+	assert_int_equal(said(s), 1);
+}
+
+/* Once, it was said to be claimed by 00:00:00:00:00:00. */
+static void test_nobody_claims_our_address(void **state)
+{
+	struct scene *s = *state;
+	struct icmp m = { .kind = ICMP_ADVERT, .target = s->ours6 };
+
+	say_nd(s, &m);
+	assert_int_equal(s->notices, 0);
+	m.has_mac = true;
+	memcpy(m.mac.b, s->wire->mac, ETHER_MAC);
+	say_nd(s, &m);
+	assert_int_equal(s->notices, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +362,8 @@ int main(void)
 		TEST(test_a_doubt_forgets_no_packet),
 		TEST(test_a_doubt_forgets_nobody_who_waits),
 		TEST(test_who_waits_doubts_no_harder),
+		TEST(test_solicitation_of_a_group_is_not_answered),
+		TEST(test_nobody_claims_our_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
