@@ -391,6 +391,7 @@ static void probe_due(struct flow *f)
 void flow_heard(struct flow *f)
 {
 	f->heard_ns = f->stack->now;
+	f->silent_ns = 0;
 	if (!f->probes)
 		return;
 	f->probes = 0;

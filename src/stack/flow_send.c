@@ -276,7 +276,10 @@ void send_timeout(struct flow *f)
 		return;
 	}
 	f->stack->stats.timeouts++;
-	if (f->stack->now - f->heard_ns >= GIVE_UP_S * NS_PER_S) {
+	/* Not since it was heard of last: nobody had asked it for anything for so long. */
+	if (!f->silent_ns)
+		f->silent_ns = f->stack->now;
+	if (f->stack->now - f->silent_ns >= GIVE_UP_S * NS_PER_S) {
 		flow_reset(f, ETIMEDOUT);
 		return;
 	}

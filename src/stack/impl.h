@@ -74,6 +74,7 @@ struct flow {
 
 	uint64_t rtt_ns, rtt_var_ns, rto_ns;
 	uint64_t heard_ns, since_ns;
+	uint64_t silent_ns;	     /* the first timeout since it was heard of; 0: none */
 	uint64_t deadline, timer_ns; /* when it is due; what the heap has it under */
 	uint32_t heap_at;	     /* plus 1; 0: not in it */
 	uint8_t tries;		     /* SYNs, SYN-ACKs, resets */

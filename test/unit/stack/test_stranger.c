@@ -322,6 +322,22 @@ static void test_who_waits_doubts_no_harder(void **state)
 	assert_int_equal(s->ended, 0);
 }
 
+/* --- silence ------------------------------------------------------------------------------ */
+
+/* Once, the first packet that got lost after 15 quiet seconds was the end of the flow. */
+static void test_an_idle_flow_bears_a_loss(void **state)
+{
+	struct scene *s = *state;
+
+	handshake(s);
+	run(s, 60 * NS_PER_S);
+	assert_int_equal(flow_put(s->flow, "lost", 4, true), 4);
+	run(s, 14 * NS_PER_S);
+	assert_int_equal(s->ended, 0);
+	run(s, 2 * NS_PER_S);
+	assert_int_equal(s->ended, 1);
+}
+
 /* --- neighbours ----------------------------------------------------------------------------- */
 
 static void test_solicitation_of_a_group_is_not_answered(void **state)
@@ -362,6 +378,7 @@ int main(void)
 		TEST(test_a_doubt_forgets_no_packet),
 		TEST(test_a_doubt_forgets_nobody_who_waits),
 		TEST(test_who_waits_doubts_no_harder),
+		TEST(test_an_idle_flow_bears_a_loss),
 		TEST(test_solicitation_of_a_group_is_not_answered),
 		TEST(test_nobody_claims_our_address),
 	};
