@@ -4,6 +4,10 @@
  * number of the next one that is missing. No more than the reference's window is
  * ever under way, less after losses: halved by each, and grown back by what arrives.
  *
+ * Losses are found three ways: by acknowledgements that bring nothing, by time when one
+ * that was sent later has arrived, and by time alone: soon the first time, which costs
+ * nothing, then ever later.
+ *
  * A peer that is silent is given up after some time. One that answers but takes
  * nothing, as when nobody reads there, may do so for as long as it likes.
  */
@@ -13,12 +17,14 @@
 #include "stack/impl.h"
 
 enum {
-	RTO_LEAST_MS = 20,
+	RTO_LEAST_MS = 10,
+	RTO_SLACK_MS = 5, /* what a peer without a core of its own may take longer */
+	HURRY_LEAST_MS = 2,
 	RTO_FIRST_MS = 200,
 	RTO_MOST_MS = 500,
 	GIVE_UP_S = 15,
 	DUPS = 3,
-	WINDOW_LEAST = 2,
+	WINDOW_LEAST = 8,
 	FLOW_SEGS = 256, /* that one flow has, sent or not */
 	ROOM_MS = 1,
 	OLD_ACKS = 2,
@@ -48,8 +54,8 @@ void send_rtt(struct flow *f, uint64_t took_ns)
 static void reset_rto(struct flow *f)
 {
 	if (f->rtt_ns)
-		f->rto_ns = clamp(f->rtt_ns + 4 * f->rtt_var_ns + 10 * NS_PER_MS, RTO_LEAST_MS,
-				  RTO_MOST_MS);
+		f->rto_ns = clamp(f->rtt_ns + 4 * f->rtt_var_ns + RTO_SLACK_MS * NS_PER_MS,
+				  RTO_LEAST_MS, RTO_MOST_MS);
 	else
 		f->rto_ns = RTO_FIRST_MS * NS_PER_MS;
 }
@@ -103,13 +109,21 @@ static bool may_send(const struct flow *f)
 	return f->unsent && under_way(f) < f->window && f->nxt - f->una < MACHNET_REORDER - 1;
 }
 
+/* After two round trips something is wrong more often than not. */
+static uint64_t hurry_ns(const struct flow *f)
+{
+	uint64_t ns = clamp(2 * f->rtt_ns + 4 * f->rtt_var_ns, HURRY_LEAST_MS, RTO_MOST_MS);
+
+	return f->rtt_ns && ns < f->rto_ns ? ns : f->rto_ns;
+}
+
 void send_timer(struct flow *f)
 {
 	if (f->deadline != UINT64_MAX)
 		return;
 	if (f->una != f->nxt) {
 		reset_rto(f);
-		flow_set_timer(f, f->rto_ns);
+		flow_set_timer(f, f->hurried ? f->rto_ns : hurry_ns(f));
 	} else if (f->wants_room && !f->first) {
 		flow_set_timer(f, ROOM_MS * NS_PER_MS);
 	}
@@ -117,9 +131,6 @@ void send_timer(struct flow *f)
 
 void send_ready(struct flow *f)
 {
-	/* A peer that was asked nothing so far was not silent. */
-	if (f->una == f->nxt && f->unsent)
-		f->heard_ns = f->stack->now;
 	while (may_send(f)) {
 		if (!send_seg(f, f->unsent, f->nxt)) {
 			stall(f);
@@ -212,14 +223,30 @@ static void grow(struct flow *f, uint32_t n)
 		f->window = MACHNET_WINDOW;
 }
 
-/* The third in a row says that one is missing, each that another has arrived. */
+/* One that was sent later has arrived, and this one has had its time. */
+static bool is_overdue(const struct flow *f)
+{
+	return f->stack->now - f->first->sent_ns > f->rtt_ns + 2 * f->rtt_var_ns + NS_PER_MS / 5;
+}
+
+/* The third in a row says that one is missing; where so many can't come, the last does. */
+static bool says_loss(const struct flow *f)
+{
+	uint32_t others = f->nxt - f->una - 1;
+
+	return f->dups >= DUPS || (!f->unsent && others && f->dups >= others);
+}
+
+/* Each says that one has arrived. */
 static void acked_nothing(struct flow *f)
 {
 	if (f->una == f->nxt)
 		return;
 	f->dups++;
-	if (f->dups == DUPS && !f->recovering) {
+	if (!f->recovering && says_loss(f)) {
 		shrink(f, 0);
+		resend_first(f);
+	} else if (f->recovering && is_overdue(f)) {
 		resend_first(f);
 	}
 	send_ready(f);
@@ -227,21 +254,24 @@ static void acked_nothing(struct flow *f)
 
 static void acked_some(struct flow *f, uint32_t n)
 {
-	uint64_t took = 0;
+	/* What is behind a hole came long before it could be acknowledged. */
+	bool straight = f->first->tries == 1;
+	uint64_t sent_ns = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		took = f->first->tries == 1 ? f->stack->now - f->first->sent_ns : 0;
+		sent_ns = f->first->sent_ns;
 		drop_first(f);
 	}
-	if (took)
-		send_rtt(f, took);
+	if (straight)
+		send_rtt(f, f->stack->now - sent_ns);
 	f->una += n;
 	f->dups = 0;
+	f->hurried = false;
 	if (!f->recovering)
 		grow(f, n);
 	else if ((int32_t)(f->una - f->recover) >= 0)
 		f->recovering = false;
-	else
+	else if (is_overdue(f))
 		resend_first(f);
 }
 
@@ -273,6 +303,12 @@ void send_timeout(struct flow *f)
 {
 	if (f->una == f->nxt) {
 		tell_room(f);
+		return;
+	}
+	if (!f->hurried && f->rtt_ns) {
+		f->hurried = true;
+		resend_first(f);
+		flow_set_timer(f, f->rto_ns);
 		return;
 	}
 	f->stack->stats.timeouts++;
