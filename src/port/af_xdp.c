@@ -38,7 +38,7 @@ struct af_xdp {
 	uint32_t frame_size;
 	uint32_t lent;	  /* received, and the caller's until the next rx() */
 	uint32_t written; /* to be sent, and not shown to the kernel yet */
-	uint8_t *room;	  /* what tx_room() returned and tx() has not used yet */
+	uint8_t *room;	  /* what tx_room() returned and send_room() has not used yet */
 	bool left;	  /* the kernel did not take all at the last flush */
 	bool down, gone;
 	uint64_t dropped;
@@ -177,7 +177,7 @@ static uint8_t *tx_room(struct port *p)
 	return x->room;
 }
 
-static void tx(struct port *p, uint32_t len)
+static void send_room(struct port *p, uint32_t len)
 {
 	struct af_xdp *x = of(p);
 
@@ -210,7 +210,7 @@ static void close_port(struct port *p)
 static const struct port_ops ops = {
 	.rx = rx,
 	.tx_room = tx_room,
-	.tx = tx,
+	.tx = send_room,
 	.flush = flush,
 	.close = close_port,
 };

@@ -30,9 +30,9 @@ static bool make_tables(struct stack *s)
 	while (buckets < 2 * s->max_flows)
 		buckets *= 2;
 	s->table_mask = buckets - 1;
-	s->table = calloc(buckets, sizeof(*s->table));
+	s->table = calloc(buckets, sizeof(struct flow *));
 	s->flows = calloc(s->max_flows, sizeof(*s->flows));
-	s->heap = calloc(s->max_flows, sizeof(*s->heap));
+	s->heap = calloc(s->max_flows, sizeof(struct flow *));
 	s->listeners = calloc(s->conf.listeners, sizeof(*s->listeners));
 	s->neighs = calloc(s->conf.neighbours, sizeof(*s->neighs));
 	s->port_users = calloc(PORTS, sizeof(*s->port_users));

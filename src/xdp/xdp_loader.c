@@ -71,10 +71,10 @@ static void allow_memory(void)
 static int load_with(bool frags, struct stack_xdp **ret)
 {
 	struct stack_xdp *s = stack_xdp__open();
-	int r;
+	int r = -errno;
 
 	if (!s)
-		return -errno;
+		return r < 0 ? r : -ENOMEM;
 	if (frags)
 		bpf_program__set_flags(s->progs.stack_xdp, BPF_F_XDP_HAS_FRAGS);
 	r = stack_xdp__load(s);

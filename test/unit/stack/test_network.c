@@ -41,7 +41,9 @@ static void make_link(struct world *w, struct simnet_link *ret)
 		.reorder_ns = maybe(w, 1000000),
 		.bits_per_s = below(w, 4) ? 0 : 10000000 + below(w, 1000000000),
 		.queue_bytes = 20000 + below(w, 200000),
-		.mtu = (uint16_t)(below(w, 4) ? 1500 : PORT_MTU_MIN + below(w, PORT_MTU_MAX - PORT_MTU_MIN)),
+		.mtu = (uint16_t)(below(w, 4)
+					  ? 1500
+					  : PORT_MTU_MIN + below(w, PORT_MTU_MAX - PORT_MTU_MIN)),
 	};
 }
 
