@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Two honest hosts talk over both IP versions while a third wire says whatever the input
- * wants. Byte 0: bit 0 lets it say things in the honest hosts' names, too; then each
- * byte is an operation, with what it needs behind it.
+ * wants. Byte 0: bit 0 lets it say things in the honest hosts' names, too; bit 1 that
+ * it has their addresses. Then each byte is an operation, with what it needs behind it.
  *
  * Whatever comes: all segments and flows are accounted for, what leaves a host is well
  * formed, and nobody is told of a flow that is over. Unless somebody lied in their names,
- * the honest hosts' messages arrive whole and in order. When all is closed and time has
- * passed, nothing is left.
+ * the honest hosts' messages arrive whole and in order; and unless somebody claimed to be
+ * them, all of them do. When all is closed and time has passed, nothing is left.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { HOSTS = 2, STRANGERS = 32, ENDS = 32, TALKS = 2, PORT = 1000, OPERATIONS = 400 };
 enum { FLOWS = 8, SEGMENTS = 192, LISTENERS = 4, NEIGHBOURS = 16, MESSAGE_MAX = 6000 };
-enum { MTU = 1500, MAY_LIE = 1 };
+enum { MTU = 1500, MAY_LIE = 1, MAY_CLAIM = 2 };
 
 /* What an end does in the midst of being told something. */
 enum mood { CALM, DEAF, CLOSES, ABORTS, ANSWERS, RESUMES, MOODS };
@@ -52,7 +52,7 @@ struct world {
 	struct simnet *net;
 	struct host hosts[HOSTS];
 	struct port *wire; /* the third */
-	bool may_lie, over;
+	bool may_lie, may_claim;
 };
 
 static void check_at(bool holds, int line)
@@ -386,33 +386,45 @@ static void run(struct world *w, uint64_t ns)
 /* --- what the third wire says
  * ---------------------------------------------------------------------- */
 
-/* In an honest host's name: as src/stack/input.c would read it. */
-static bool lies(uint8_t *frame, uint32_t len)
+/* Packets in an honest host's name: as src/stack/input.c would read them. */
+static bool lies(const struct ether *h, uint8_t *at, uint32_t len)
 {
-	uint8_t *at = frame + ETHER_HEADER;
-	struct ether h;
+	struct ip ip;
+
+	if (h->type == ETHER_IPV4)
+		return ip4_decode(at, len, &ip) == 0 && is_honest(&ip.src);
+	return h->type == ETHER_IPV6 && ip6_decode(at, len, &ip) == 0 && is_honest(&ip.src);
+}
+
+/* To have an honest host's address, in a stranger's name. */
+static bool claims(const struct ether *h, uint8_t *at, uint32_t len)
+{
 	struct icmp m;
 	struct arp a;
 	struct ip ip;
 
-	if (ether_decode(frame, len, &h) < 0)
-		return false;
-	len -= ETHER_HEADER;
-	if (h.type == ETHER_ARP)
+	if (h->type == ETHER_ARP)
 		return arp_decode(at, len, &a) == 0 && is_honest(&a.sender);
-	if (h.type == ETHER_IPV4)
-		return ip4_decode(at, len, &ip) == 0 && is_honest(&ip.src);
-	if (h.type != ETHER_IPV6 || ip6_decode(at, len, &ip) < 0)
-		return false;
-	return is_honest(&ip.src) || (ip.proto == IP_ICMP6 && icmp_decode(&ip, &m) == 0 &&
-				      m.kind == ICMP_ADVERT && is_honest(&m.target));
+	return h->type == ETHER_IPV6 && ip6_decode(at, len, &ip) == 0 && ip.proto == IP_ICMP6 &&
+	       icmp_decode(&ip, &m) == 0 && m.kind == ICMP_ADVERT && is_honest(&m.target);
+}
+
+static bool may_say(const struct world *w, uint8_t *frame, uint32_t len)
+{
+	uint8_t *at = frame + ETHER_HEADER;
+	struct ether h;
+
+	if (ether_decode(frame, len, &h) < 0)
+		return true;
+	len -= ETHER_HEADER;
+	return (w->may_lie || !lies(&h, at, len)) && (w->may_claim || !claims(&h, at, len));
 }
 
 static void say(struct world *w, uint8_t *frame, uint32_t len)
 {
 	uint8_t *room = port_tx_room(w->wire);
 
-	if (!room || (!w->may_lie && lies(frame, len)))
+	if (!room || !may_say(w, frame, len))
 		return;
 	memcpy(room, frame, len);
 	port_tx(w->wire, len);
@@ -782,7 +794,7 @@ static void settle(struct world *w)
 	}
 	end_all(w, TALKS, w->in_end[-1] & 1);
 	run(w, 20 * NS_PER_S);
-	if (!w->may_lie)
+	if (!w->may_lie && !w->may_claim)
 		check_talks(w);
 	end_all(w, 0, false);
 	run(w, 60 * NS_PER_S);
@@ -802,6 +814,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w.in = data + 1;
 	w.in_end = data + size;
 	w.may_lie = data[0] & MAY_LIE;
+	w.may_claim = data[0] & MAY_CLAIM;
 	check(simnet_new(1, 1024, &w.net) == 0);
 	simnet_tap(w.net, on_frame, &w);
 	for (uint32_t i = 0; i < HOSTS; i++)
