@@ -119,12 +119,14 @@ static void doubt(struct stack *s, struct neigh *n)
 	ask(s, n);
 }
 
-const struct mac *neigh_resolve(struct stack *s, const struct ipaddr *ip)
+const struct mac *neigh_resolve(struct stack *s, const struct ipaddr *ip, bool needed)
 {
 	struct neigh *n = find(s, ip);
 
 	if (!n) {
-		n = make(s, ip, true);
+		n = make(s, ip, needed);
+		if (!n)
+			return NULL;
 		n->state = NEIGH_ASKED;
 		ask(s, n);
 		return NULL;

@@ -139,7 +139,9 @@ static bool output_machnet(struct stack *s, const struct mac *to, const struct f
 
 bool output_flow(struct flow *f, const struct machnet *m, const void *data, uint32_t len)
 {
-	const struct mac *to = neigh_resolve(f->stack, &f->hop);
+	/* A SYN has told where it came from, and may be one of a storm. */
+	bool needed = f->state != FLOW_SYN_RECEIVED;
+	const struct mac *to = neigh_resolve(f->stack, &f->hop, needed);
 
 	if (!to && f->has_hint)
 		to = &f->hint;
@@ -172,7 +174,7 @@ int stack_ping(struct stack *s, const struct ipaddr *to, uint16_t id, uint16_t s
 	ip.src = from->ip;
 	if (ip_header(&ip) + icmp_bytes(&m) > s->port->mtu)
 		return -EMSGSIZE;
-	mac = neigh_resolve(s, &hop);
+	mac = neigh_resolve(s, &hop, true);
 	if (!mac || !output_icmp(s, mac, &ip, &m))
 		return -EAGAIN;
 	port_flush(s->port);

@@ -155,6 +155,17 @@ static void say(struct scene *s, const struct mac *to, uint8_t *frame, const str
 	run(s, NS_PER_MS);
 }
 
+static bool knows(const struct scene *s, const struct ipaddr *ip)
+{
+	struct neighbour_info n;
+	uint32_t at = 0;
+
+	while (stack_next_neighbour(s->stack, &at, &n))
+		if (ipaddr_equal(&n.ip, ip) && !strcmp(n.state, "known"))
+			return true;
+	return false;
+}
+
 static void say_machnet(struct scene *s, uint8_t kind, uint32_t seq, uint32_t ack)
 {
 	uint32_t len = kind == MACHNET_DATA ? 10 : 0;
@@ -340,6 +351,26 @@ static void test_an_idle_flow_bears_a_loss(void **state)
 
 /* --- neighbours ----------------------------------------------------------------------------- */
 
+/* Once, each SYN took a place in the table, and there are not many. */
+static void test_a_flood_displaces_nobody(void **state)
+{
+	struct scene *s = *state;
+	struct ipaddr peer = s->theirs;
+	struct mac mac;
+
+	handshake(s);
+	memcpy(mac.b, s->wire->mac, ETHER_MAC);
+	stack_neighbour(s->stack, &peer, &mac);
+	assert_true(knows(s, &peer));
+	for (uint8_t i = 0; i < 32; i++) {
+		s->theirs.b[15] = (uint8_t)(100 + i);
+		say_machnet(s, MACHNET_SYN, 0, 0);
+	}
+	assert_true(knows(s, &peer));
+	/* They are answered all the same. */
+	assert_in_range(said(s), 32, 200);
+}
+
 static void test_solicitation_of_a_group_is_not_answered(void **state)
 {
 	struct scene *s = *state;
@@ -379,6 +410,7 @@ int main(void)
 		TEST(test_a_doubt_forgets_nobody_who_waits),
 		TEST(test_who_waits_doubts_no_harder),
 		TEST(test_an_idle_flow_bears_a_loss),
+		TEST(test_a_flood_displaces_nobody),
 		TEST(test_solicitation_of_a_group_is_not_answered),
 		TEST(test_nobody_claims_our_address),
 	};
