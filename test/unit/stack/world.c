@@ -185,8 +185,10 @@ struct host *world_host_conf(struct world *w, const struct simnet_link *link, ui
 	assert_int_equal(simnet_attach(w->net, segment, link, &h->port), 0);
 	conf->port = h->port;
 	conf->seed = simnet_random(w->net);
-	conf->user = &user;
-	conf->arg = h;
+	if (!conf->user) {
+		conf->user = &user;
+		conf->arg = h;
+	}
 	assert_int_equal(stack_new(conf, simnet_now(w->net) + 1, &h->stack), 0);
 	return h;
 }

@@ -53,6 +53,7 @@ void world_open(struct world *w, uint64_t seed);
 void world_close(struct world *w);
 /* `text`: its address, with everything on the link. */
 struct host *world_host(struct world *w, const char *text, const struct simnet_link *link);
+/* conf->user is world.c's own if it is NULL. */
 struct host *world_host_conf(struct world *w, const struct simnet_link *link, uint32_t segment,
 			     struct stack_conf *conf);
 void host_conf(struct stack_conf *ret, const char *text);
