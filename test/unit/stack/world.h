@@ -11,7 +11,7 @@
 #include "port/simnet.h"
 #include "stack/stack.h"
 
-enum { HOSTS_MAX = 8, SIDES_MAX = 64 };
+enum { HOSTS_MAX = 8, SIDES_MAX = 128 };
 
 struct world;
 
