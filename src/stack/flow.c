@@ -200,7 +200,7 @@ static void handshake_due(struct flow *f)
 			send_resets(f);
 		flow_end(f, ETIMEDOUT);
 	} else if (f->state == FLOW_SYN_SENT && waited >= UNREACHABLE_S * NS_PER_S &&
-		   !neigh_resolve(f->stack, &f->hop, true)) {
+		   !neigh_resolve(f->stack, &f->hop)) {
 		flow_end(f, EHOSTUNREACH);
 	} else {
 		f->tries++;

@@ -154,8 +154,8 @@ void output_reset(struct stack *s, const struct mac *to, const struct flow_name 
 
 /* --- neigh.c ----------------------------------------------------------------------- */
 
-/* NULL: it is being asked for; or it is not `needed`, and there is no place for it. */
-const struct mac *neigh_resolve(struct stack *s, const struct ipaddr *ip, bool needed);
+/* NULL: it is being asked for. */
+const struct mac *neigh_resolve(struct stack *s, const struct ipaddr *ip);
 /* `copy`: another engine answers. */
 void neigh_arp(struct stack *s, const struct arp *a, bool copy);
 void neigh_nd(struct stack *s, const struct ip *ip, const struct icmp *m, bool copy);

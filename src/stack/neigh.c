@@ -119,14 +119,12 @@ static void doubt(struct stack *s, struct neigh *n)
 	ask(s, n);
 }
 
-const struct mac *neigh_resolve(struct stack *s, const struct ipaddr *ip, bool needed)
+const struct mac *neigh_resolve(struct stack *s, const struct ipaddr *ip)
 {
 	struct neigh *n = find(s, ip);
 
 	if (!n) {
-		n = make(s, ip, needed);
-		if (!n)
-			return NULL;
+		n = make(s, ip, true);
 		n->state = NEIGH_ASKED;
 		ask(s, n);
 		return NULL;

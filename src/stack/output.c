@@ -139,10 +139,11 @@ static bool output_machnet(struct stack *s, const struct mac *to, const struct f
 
 bool output_flow(struct flow *f, const struct machnet *m, const void *data, uint32_t len)
 {
-	/* A SYN has told where it came from, and may be one of a storm. */
-	bool needed = f->state != FLOW_SYN_RECEIVED;
-	const struct mac *to = neigh_resolve(f->stack, &f->hop, needed);
+	const struct mac *to = &f->hint;
 
+	/* Whoever sends a SYN may say that he is anybody: no question, no place for that. */
+	if (f->state != FLOW_SYN_RECEIVED)
+		to = neigh_resolve(f->stack, &f->hop);
 	if (!to && f->has_hint)
 		to = &f->hint;
 	return to && output_machnet(f->stack, to, &f->name, m, data, len);
@@ -174,7 +175,7 @@ int stack_ping(struct stack *s, const struct ipaddr *to, uint16_t id, uint16_t s
 	ip.src = from->ip;
 	if (ip_header(&ip) + icmp_bytes(&m) > s->port->mtu)
 		return -EMSGSIZE;
-	mac = neigh_resolve(s, &hop, true);
+	mac = neigh_resolve(s, &hop);
 	if (!mac || !output_icmp(s, mac, &ip, &m))
 		return -EAGAIN;
 	port_flush(s->port);
