@@ -117,7 +117,7 @@ struct stack {
 	uint32_t half_open_at;
 
 	struct listener *listeners;
-	uint16_t *port_users; /* by port: listeners and flows */
+	uint32_t *port_users; /* by port: listeners and flows */
 	uint16_t next_port;
 
 	struct neigh *neighs;
