@@ -289,8 +289,7 @@ struct listener *stack_listener(const struct stack *s, const struct ipaddr *ip, 
 	return NULL;
 }
 
-static void accept_syn(struct stack *s, const struct flow_name *name, const struct mac *from,
-		       const struct listener *l)
+static void accept_syn(struct stack *s, const struct flow_name *name, const struct mac *from)
 {
 	struct ipaddr hop;
 	struct flow *f;
@@ -307,7 +306,6 @@ static void accept_syn(struct stack *s, const struct flow_name *name, const stru
 	f->hop = hop;
 	f->hint = *from;
 	f->has_hint = true;
-	f->listener = l->user;
 	f->rcv = 1;
 	f->nxt = 1;
 	send_syn(f);
@@ -330,15 +328,18 @@ static void accepted(struct flow *f)
 {
 	struct stack *s = f->stack;
 
-	if (s->stats.flows >= s->conf.flows) {
+	struct listener *l = stack_listener(s, &f->name.local, f->name.local_port);
+
+	if (!l || s->stats.flows >= s->conf.flows) {
 		s->stats.syn_dropped++;
-		flow_reset(f, ENOMEM);
+		send_resets(f);
+		bury(f);
 		return;
 	}
 	s->stats.half_open--;
 	s->stats.flows++;
 	established(f);
-	if (!s->conf.user->accepted(s->conf.arg, f, f->listener) && f->state == FLOW_ESTABLISHED)
+	if (!s->conf.user->accepted(s->conf.arg, f, l->user) && f->state == FLOW_ESTABLISHED)
 		begin_resetting(f);
 }
 
@@ -486,7 +487,7 @@ static void input_unknown(struct stack *s, const struct flow_name *name, const s
 	const struct listener *l = stack_listener(s, &name->local, name->local_port);
 
 	if (m->kind == MACHNET_SYN && l && m->seq == 0)
-		accept_syn(s, name, from, l);
+		accept_syn(s, name, from);
 	else if (m->kind == MACHNET_ACK)
 		output_reset(s, from, name, m->ack, m->seq);
 	else if (m->kind == MACHNET_DATA || m->kind == MACHNET_SYN)

@@ -48,7 +48,7 @@ struct flow {
 	struct ipaddr hop; /* whose MAC frames go to */
 	struct mac hint;   /* where the SYN came from: until the hop's own is known */
 	bool has_hint;
-	void *user, *listener;
+	void *user;
 	enum flow_state state;
 	uint16_t mss;
 
