@@ -18,9 +18,13 @@ static int check_conf(const struct stack_conf *c)
 	if (c->port->mtu < PORT_MTU_MIN || c->port->mtu > PORT_MTU_MAX)
 		return -EINVAL;
 	for (uint32_t i = 0; i < c->naddrs; i++)
-		if (!ipaddr_is_unicast(&c->addrs[i].ip))
+		if (!ipaddr_is_unicast(&c->addrs[i].ip) ||
+		    c->addrs[i].prefix > (ipaddr_is4(&c->addrs[i].ip) ? 32 : 128))
 			return -EINVAL;
-	return 0;
+	/* :: is none, and so is 0.0.0.0, however it is written. */
+	if (ipaddr_is_unicast(&c->gateways[0]) && !ipaddr_is4(&c->gateways[0]))
+		return -EINVAL;
+	return ipaddr_is4(&c->gateways[1]) ? -EINVAL : 0;
 }
 
 static bool make_tables(struct stack *s)
