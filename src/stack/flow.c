@@ -490,6 +490,8 @@ static void input_unknown(struct stack *s, const struct flow_name *name, const s
 		accept_syn(s, name, from);
 	else if (m->kind == MACHNET_ACK)
 		output_reset(s, from, name, m->ack, m->seq);
+	else if (m->kind == MACHNET_SYN_ACK)
+		output_reset(s, from, name, m->ack, m->seq + 1);
 	else if (m->kind == MACHNET_DATA || m->kind == MACHNET_SYN)
 		output_reset(s, from, name, MACHNET_NO_ACK, m->seq + 1);
 }
