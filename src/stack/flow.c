@@ -26,7 +26,7 @@ enum {
 	RESET_FIRST_MS = 200,
 	RESETS = 6,
 	CLOSE_S = 5,
-	PROBES = 3,
+	PROBES = 10,
 	PROBE_MS = 300,
 	PROBED_S = 1,
 };
@@ -461,7 +461,9 @@ static void input_data(struct flow *f, const struct machnet *m, const uint8_t *d
 
 static void input_rst(struct flow *f, const struct machnet *m)
 {
-	bool of_something_sent = m->seq == MACHNET_NO_ACK && (int32_t)(m->ack - f->una) > 0 &&
+	int32_t ahead = (int32_t)(m->ack - f->una);
+	/* A probe has the number before una. */
+	bool of_something_sent = m->seq == MACHNET_NO_ACK && (f->probes ? ahead >= 0 : ahead > 0) &&
 				 (int32_t)(f->nxt - m->ack) >= 0;
 
 	if (f->state == FLOW_RESETTING)
@@ -517,6 +519,9 @@ void flow_input(struct stack *s, const struct flow_name *name, const struct mac 
 		input_rst(f, &m);
 	else if (f->state == FLOW_RESETTING)
 		input_resetting(f, &m, from);
+	/* To a flow that was before this one: the peer is still there with it. */
+	else if (f->state == FLOW_SYN_SENT && m.kind == MACHNET_DATA)
+		output_reset(s, from, name, MACHNET_NO_ACK, m.seq + 1);
 	else if (m.kind == MACHNET_SYN)
 		input_syn(f);
 	else if (m.kind == MACHNET_SYN_ACK)
