@@ -87,12 +87,18 @@ static void leave_lists(struct flow *f)
 		}
 }
 
+/* One that may go at any time, since it is nobody's yet or any more. */
+static bool is_passing(const struct flow *f)
+{
+	return f->state == FLOW_SYN_RECEIVED || f->state == FLOW_RESETTING;
+}
+
 /* Its memory stays as it is until the poll is over: who called us may still look at it. */
 static void bury(struct flow *f)
 {
 	struct stack *s = f->stack;
 
-	if (f->state == FLOW_SYN_RECEIVED)
+	if (is_passing(f))
 		s->stats.half_open--;
 	else
 		s->stats.flows--;
@@ -126,6 +132,20 @@ void flow_end(struct flow *f, int error)
 	tell_end(f, was, error);
 }
 
+/* Of those that are nobody's, the oldest but for chance. */
+static bool make_way(struct stack *s)
+{
+	for (uint32_t i = 0; s->stats.half_open >= s->conf.flows && i < s->max_flows; i++) {
+		struct flow *f = &s->flows[s->half_open_at++ % s->max_flows];
+
+		if (is_passing(f)) {
+			s->stats.syn_dropped += f->state == FLOW_SYN_RECEIVED;
+			bury(f);
+		}
+	}
+	return s->free_flows;
+}
+
 /* --- resets ---------------------------------------------------------------------------- */
 
 /* The peer heeds the one that has the number it waits for. */
@@ -142,6 +162,9 @@ static void begin_resetting(struct flow *f)
 {
 	send_drop(f);
 	recv_drop(f);
+	make_way(f->stack);
+	f->stack->stats.flows--;
+	f->stack->stats.half_open++;
 	f->state = FLOW_RESETTING;
 	f->tries = 0;
 	send_resets(f);
@@ -262,20 +285,6 @@ int stack_connect(struct stack *s, const struct ipaddr *local, const struct ipad
 	port_flush(s->port);
 	*ret = f;
 	return 0;
-}
-
-/* Of those that were never heard of again, the oldest but for chance. */
-static bool make_way(struct stack *s)
-{
-	for (uint32_t i = 0; s->stats.half_open >= s->conf.flows && i < s->max_flows; i++) {
-		struct flow *f = &s->flows[s->half_open_at++ % s->max_flows];
-
-		if (f->state == FLOW_SYN_RECEIVED) {
-			s->stats.syn_dropped++;
-			bury(f);
-		}
-	}
-	return s->free_flows;
 }
 
 struct listener *stack_listener(const struct stack *s, const struct ipaddr *ip, uint16_t port)

@@ -8,6 +8,7 @@
 #include "stack/impl.h"
 
 enum { PORTS = 65536, WAYS = 8 };
+enum { DEAD = 2 * PORT_BURST }; /* flows that end in one poll and stay in memory until it is over */
 
 static int check_conf(const struct stack_conf *c)
 {
@@ -66,7 +67,7 @@ int stack_new(const struct stack_conf *conf, uint64_t now_ns, struct stack **ret
 	s->now = now_ns;
 	s->key[0] = spread(conf->seed + 1);
 	s->key[1] = spread(conf->seed + 2);
-	s->max_flows = 2 * conf->flows;
+	s->max_flows = 2 * conf->flows + DEAD;
 	s->neigh_due = UINT64_MAX;
 	if (!make_tables(s)) {
 		stack_free(s);

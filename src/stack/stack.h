@@ -148,6 +148,7 @@ struct stack_stats {
 	uint64_t data, duplicate, reordered, too_far, refused, ended;
 	uint64_t sent, resent, timeouts, no_room;
 	uint64_t syn_dropped, resets_sent, echoes, arp_answers, steered;
+	/* half_open: on their way, and over but still telling their peers. */
 	uint32_t flows, half_open, listeners, neighbours, segments_free;
 };
 
