@@ -412,13 +412,14 @@ void flow_heard(struct flow *f)
 /* --- packets ------------------------------------------------------------------------------------
  */
 
-static void input_syn(struct flow *f)
+static void input_syn(struct flow *f, const struct mac *from)
 {
 	if (f->state == FLOW_SYN_RECEIVED) {
 		struct machnet m = {
 			.kind = MACHNET_SYN_ACK, .seq = f->una, .ack = f->rcv, .again = true
 		};
 
+		f->hint = *from;
 		output_flow(f, &m, NULL, 0);
 	} else if (f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSING) {
 		doubt_peer(f);
@@ -532,7 +533,7 @@ void flow_input(struct stack *s, const struct flow_name *name, const struct mac 
 	else if (f->state == FLOW_SYN_SENT && m.kind == MACHNET_DATA)
 		output_reset(s, from, name, MACHNET_NO_ACK, m.seq + 1);
 	else if (m.kind == MACHNET_SYN)
-		input_syn(f);
+		input_syn(f, from);
 	else if (m.kind == MACHNET_SYN_ACK)
 		input_syn_ack(f, &m);
 	else if (m.kind == MACHNET_ACK)

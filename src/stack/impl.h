@@ -216,6 +216,8 @@ bool steer_away(struct stack *s, uint16_t port, const uint8_t *frame, uint32_t l
 /* What others have got and is ours. */
 bool steer_drain(struct stack *s);
 void steer_to_all(struct stack *s, const uint8_t *frame, uint32_t len);
+/* Whether it has an engine of that number. */
+bool steer_has(const struct steering *t, uint32_t engine);
 /* One user more; false: it is another engine's. */
 bool port_take(struct stack *s, uint16_t port);
 void port_give(struct stack *s, uint16_t port);

@@ -18,6 +18,8 @@ static int check_conf(const struct stack_conf *c)
 		return -EINVAL;
 	if (c->port->mtu < PORT_MTU_MIN || c->port->mtu > PORT_MTU_MAX)
 		return -EINVAL;
+	if (c->steering && !steer_has(c->steering, c->engine))
+		return -EINVAL;
 	for (uint32_t i = 0; i < c->naddrs; i++)
 		if (!ipaddr_is_unicast(&c->addrs[i].ip) ||
 		    c->addrs[i].prefix > (ipaddr_is4(&c->addrs[i].ip) ? 32 : 128))

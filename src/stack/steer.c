@@ -143,6 +143,11 @@ bool steer_drain(struct stack *s)
 	return any;
 }
 
+bool steer_has(const struct steering *t, uint32_t engine)
+{
+	return engine < t->engines;
+}
+
 bool port_take(struct stack *s, uint16_t port)
 {
 	struct steering *t = s->conf.steering;

@@ -258,7 +258,7 @@ static bool step(struct world *w, uint64_t until)
 
 		while (simnet_waiting(h->port))
 			stack_poll(h->stack, now);
-		if (stack_deadline(h->stack) <= now)
+		if (w->steered || stack_deadline(h->stack) <= now)
 			stack_poll(h->stack, now);
 	}
 	return simnet_now(w->net) < until;

@@ -45,6 +45,8 @@ struct world {
 	struct simnet *net;
 	struct host hosts[HOSTS_MAX];
 	uint32_t nhosts;
+	/* Hosts hand frames to each other, so all are polled at each step. */
+	bool steered;
 	struct side sides[SIDES_MAX];
 	uint32_t nsides;
 };
