@@ -122,6 +122,7 @@ struct stack {
 
 	struct neigh *neighs;
 	uint64_t neigh_due;
+	struct mac announced; /* the MAC that the link knows us by */
 	uint64_t defended_ns;
 	struct rate reset_rate, answer_rate, arp_rate, notice_rate;
 };

@@ -248,6 +248,7 @@ static void say_ours(struct stack *s, const struct stack_addr *own)
 
 void neigh_announce(struct stack *s)
 {
+	mac_of(s, &s->announced);
 	for (uint32_t i = 0; i < s->conf.naddrs; i++)
 		say_ours(s, &s->conf.addrs[i]);
 }

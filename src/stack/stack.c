@@ -138,6 +138,8 @@ bool stack_poll(struct stack *s, uint64_t now_ns)
 		any = true;
 	}
 	neigh_timers(s);
+	if (memcmp(s->announced.b, s->port->mac, ETHER_MAC) != 0)
+		neigh_announce(s);
 	port_flush(s->port);
 	free_dead(s);
 	return any;
