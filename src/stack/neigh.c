@@ -127,7 +127,8 @@ const struct mac *neigh_resolve(struct stack *s, const struct ipaddr *ip)
 		n = make(s, ip, true);
 		n->state = NEIGH_ASKED;
 		ask(s, n);
-		return NULL;
+		/* resolve() may have known at once. */
+		return n->state == NEIGH_KNOWN ? &n->mac : NULL;
 	}
 	n->used_ns = s->now;
 	if (n->state == NEIGH_KNOWN && s->now - n->heard_ns > SURE_S * NS_PER_S)

@@ -65,10 +65,11 @@ struct stack_user {
 	void (*echoed)(void *arg, const struct stack_echo *echo);
 	/*
 	 * Who has this address on the link? Asked where the kernel has our address too, and
-	 * the answers; it is told by stack_neighbour(). May be NULL where it has none.
+	 * the answers; it is told by stack_neighbour(), which may be called from here; no
+	 * other function may. May be NULL where it has none.
 	 */
 	void (*resolve)(void *arg, const struct ipaddr *ip);
-	/* A sentence for an administrator, seldom. May be NULL. */
+	/* A sentence for an administrator, seldom; calls nothing of this. May be NULL. */
 	void (*notice)(void *arg, const char *text);
 };
 
@@ -93,7 +94,11 @@ int stack_new(const struct stack_conf *conf, uint64_t now_ns, struct stack **ret
 /* Without a word to anybody. */
 void stack_free(struct stack *s);
 
-/* Takes what has come and what is due. Whether there was anything: call again soon. */
+/*
+ * Takes what has come and what is due. Whether there was anything: call again soon.
+ * Between two calls time stands still: who has slept calls this first, and connects or
+ * puts after it, or what is new looks as old as the sleep was long.
+ */
 bool stack_poll(struct stack *s, uint64_t now_ns);
 /* What was sent outside of stack_poll() is on its way after it. */
 void stack_flush(struct stack *s);
