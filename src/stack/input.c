@@ -95,7 +95,7 @@ static void input_icmp(struct packet *p)
 		if (!p->copy)
 			steer_to_all(p->s, p->frame, p->len);
 		neigh_nd(p->s, &p->ip, &m, p->copy);
-	} else if (!p->own || p->own->ports_only) {
+	} else if (!p->own || p->own->ports_only || !ipaddr_is_unicast(&p->ip.src)) {
 		p->s->stats.not_ours++;
 	} else if (m.kind == ICMP_ECHO) {
 		answer_echo(p, &m);

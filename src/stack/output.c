@@ -170,7 +170,7 @@ int stack_ping(struct stack *s, const struct ipaddr *to, uint16_t id, uint16_t s
 	const struct mac *mac;
 	struct ipaddr hop;
 
-	if (!from || route(s, to, &hop) < 0)
+	if (!from || !ipaddr_is_unicast(to) || stack_own(s, to) || route(s, to, &hop) < 0)
 		return -ENETUNREACH;
 	ip.src = from->ip;
 	if (ip_header(&ip) + icmp_bytes(&m) > s->port->mtu)
