@@ -360,6 +360,7 @@ static void test_a_flood_displaces_nobody(void **state)
 
 	handshake(s);
 	memcpy(mac.b, s->wire->mac, ETHER_MAC);
+	assert_int_equal(flow_put(s->flow, "who are you", 11, true), 11);
 	stack_neighbour(s->stack, &peer, &mac);
 	assert_true(knows(s, &peer));
 	for (uint8_t i = 0; i < 32; i++) {
