@@ -72,8 +72,10 @@ static void *run(void *arg)
 	while (!atomic_load_explicit(&e->stop, memory_order_relaxed)) {
 		uint64_t now = clock_mono_ns();
 
-		answer_call(e);
-		if (stack_poll(e->stack, now))
+		bool any = stack_poll(e->stack, now);
+
+		answer_call(e); /* by the clock of now */
+		if (any)
 			busy_ns = now;
 		else if (now - busy_ns < SPIN_US * 1000)
 			sched_yield();
