@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Recordings of two daemons of the reference (test/data/machnet). One side's frames are
+ * given to our stack, and what ours says must be what the other side said: every packet
+ * of a handshake, of data and of a reset byte by byte, and of acknowledgements the last
+ * number. Bytes that mean nothing are left out: the bitmap and its count, which the
+ * reference leaves from something else, and checksums, which its NIC would have made.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "raw.h"
+#include "stack/impl.h"
+
+enum { DATA = 0, SYN = 1, ACK = 2, SYN_ACK = 3, RST = 0x80, FRAMES = 160, RECORD = 16 };
+
+static const uint8_t client_mac[6] = { 2, 0x91, 0, 0, 0, 1 },
+		     server_mac[6] = { 2, 0x91, 0, 0, 0, 2 };
+
+static struct raw_frame frames[FRAMES];
+static uint32_t nframes;
+static struct world w;
+static struct host *host;
+static struct raw peer;
+static bool we_are_client;
+static struct flow *flow;
+static uint32_t acked; /* by us, at most */
+
+static void load(const char *name)
+{
+	char path[200];
+	uint8_t header[24];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", REPLAY_DIR, name);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	assert_int_equal(fread(header, sizeof(header), 1, file), 1);
+	for (nframes = 0; fread(header, RECORD, 1, file) == 1; nframes++) {
+		assert_true(nframes < FRAMES);
+		memcpy(&frames[nframes].len, header + 8, 4);
+		assert_int_equal(fread(frames[nframes].b, frames[nframes].len, 1, file), 1);
+	}
+	fclose(file);
+}
+
+static bool is_ours(const struct raw_frame *f)
+{
+	return !memcmp(f->b + 6, we_are_client ? client_mac : server_mac, 6);
+}
+
+/* --- our user: says what the recording's says, when it is its turn ---------------------------- */
+
+static void on_connected(void *arg, struct flow *f, int error)
+{
+	(void)arg;
+	(void)f;
+	assert_int_equal(error, 0);
+}
+
+static bool on_accepted(void *arg, struct flow *f, void *listener)
+{
+	(void)arg;
+	(void)listener;
+	flow = f;
+	return true;
+}
+
+static bool on_received(void *arg, struct flow *f, uint8_t flags, const uint8_t *data, uint32_t len)
+{
+	(void)arg;
+	(void)f;
+	(void)flags;
+	(void)data;
+	(void)len;
+	return true;
+}
+
+static void on_closed(void *arg, struct flow *f, int error)
+{
+	(void)arg;
+	(void)f;
+	(void)error;
+	flow = NULL;
+}
+
+static void on_sendable(void *arg, struct flow *f)
+{
+	(void)arg;
+	(void)f;
+}
+
+static const struct stack_user user = { .connected = on_connected,
+					.accepted = on_accepted,
+					.received = on_received,
+					.sendable = on_sendable,
+					.closed = on_closed };
+
+static void open_world(bool client)
+{
+	struct stack_conf conf;
+
+	we_are_client = client;
+	flow = NULL;
+	acked = 1;
+	world_open(&w, 1);
+	host_conf(&conf, client ? "10.91.0.1" : "10.91.0.2");
+	conf.user = &user;
+	host = world_host_conf(&w, NULL, 0, &conf);
+	raw_open(&peer, &w, client ? "10.91.0.2" : "10.91.0.1");
+	memcpy(host->port->mac, client ? client_mac : server_mac, 6);
+	memcpy(peer.port->mac, client ? server_mac : client_mac, 6);
+	world_run(&w, NS_PER_MS);
+	stack_poll(host->stack, simnet_now(w.net) + 1);
+	world_run(&w, NS_PER_MS);
+	raw_introduce(&peer, host);
+}
+
+static void mask(struct raw_frame *f)
+{
+	memset(f->b + 24, 0, 2);
+	memset(f->b + 40, 0, 2);
+	memset(f->b + 54, 0, 34);
+}
+
+/* The next of ours that is no bare acknowledgement; its number is kept. */
+static bool next_of_ours(struct raw_frame *ret)
+{
+	struct raw_packet p;
+
+	while (raw_next(&peer, ret)) {
+		if (!raw_is_machnet(ret, &p))
+			continue;
+		if (p.kind != ACK)
+			return true;
+		if (p.ack > acked)
+			acked = p.ack;
+	}
+	return false;
+}
+
+static void assert_said(const struct raw_frame *recorded)
+{
+	struct raw_frame want = *recorded, got;
+
+	for (int i = 0; !next_of_ours(&got); i++) {
+		assert_true(i < 100);
+		world_run(&w, 10 * NS_PER_MS);
+	}
+	mask(&want);
+	mask(&got);
+	assert_int_equal(got.len, want.len);
+	assert_memory_equal(got.b, want.b, want.len);
+}
+
+/* What is to be said in that frame is said now. */
+static void act(const struct raw_frame *f, const struct raw_packet *p)
+{
+	struct ipaddr to;
+
+	if (p->kind == SYN) {
+		ipaddr_from4(&to, f->b + 30);
+		host->stack->next_port = p->from;
+		assert_int_equal(stack_connect(host->stack, &host->ip, &to, p->to, NULL, &flow), 0);
+	} else if (p->kind == DATA) {
+		assert_int_equal(flow_put(flow, f->b + 96, f->len - 96, p->flags & 4), f->len - 96);
+		stack_flush(host->stack);
+	} else if (p->kind == RST) {
+		flow_close(flow);
+	}
+}
+
+static void our_turn(const struct raw_frame *f, const struct raw_packet *p, bool lost)
+{
+	struct raw_frame got;
+
+	if (p->kind == ACK) {
+		world_run(&w, 10000);
+		assert_false(next_of_ours(&got));
+		assert_true(acked >= p->ack);
+		return;
+	}
+	act(f, p);
+	world_run(&w, 10000);
+	assert_said(f);
+	/* As if that had not arrived: the same again, and nothing else before it. */
+	if (lost)
+		assert_said(f);
+}
+
+/* Every `lose`th packet of data that we send is lost; 0: none. */
+static void replay(const char *name, bool client, uint32_t lose)
+{
+	struct raw_packet p;
+	uint32_t ndata = 0;
+
+	load(name);
+	open_world(client);
+	for (uint32_t i = 0; i < nframes; i++) {
+		const struct raw_frame *f = &frames[i];
+
+		if (!raw_is_machnet(f, &p))
+			continue;
+		if (!client && p.kind == SYN)
+			assert_int_equal(stack_listen(host->stack, &host->ip, p.to, NULL), 0);
+		if (is_ours(f)) {
+			ndata += p.kind == DATA;
+			our_turn(f, &p, lose && p.kind == DATA && ndata % lose == 0);
+		} else {
+			raw_send(&peer, f);
+		}
+	}
+	world_close(&w);
+}
+
+static const char *const recordings[] = { "hello.pcap", "msg64-window4.pcap", "msg64k.pcap" };
+
+static void test_as_client(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		replay(recordings[i], true, 0);
+}
+
+static void test_as_server(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		replay(recordings[i], false, 0);
+}
+
+/* One packet at a time is under way, so that what goes again is the one that was lost. */
+static void test_what_goes_again_is_the_same(void **state)
+{
+	(void)state;
+	replay("hello.pcap", true, 1);
+}
+
+/* ARP is the reference's byte by byte: 42 of them, not padded. */
+static void test_arp(void **state)
+{
+	struct raw_frame f;
+	int replies = 0;
+
+	(void)state;
+	load("hello.pcap");
+	open_world(false);
+	raw_send(&peer, &frames[0]);
+	world_run(&w, 10000);
+	while (raw_next(&peer, &f)) {
+		assert_int_equal(f.len, 42);
+		assert_memory_equal(f.b, frames[1].b, 42);
+		replies++;
+	}
+	assert_int_equal(replies, 1);
+	world_close(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_as_client),
+		cmocka_unit_test(test_as_server),
+		cmocka_unit_test(test_what_goes_again_is_the_same),
+		cmocka_unit_test(test_arp),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
