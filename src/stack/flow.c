@@ -243,20 +243,6 @@ void flows_resolved(struct stack *s, const struct ipaddr *ip)
 	}
 }
 
-static bool take_port(struct stack *s, struct flow_name *name)
-{
-	for (uint32_t i = 0; i <= UINT16_MAX; i++) {
-		if (s->next_port < 1024)
-			s->next_port = 1024;
-		name->local_port = s->next_port++;
-		if (!s->port_users[name->local_port] && port_take(s, name->local_port)) {
-			port_give(s, name->local_port);
-			return true;
-		}
-	}
-	return false;
-}
-
 int stack_connect(struct stack *s, const struct ipaddr *local, const struct ipaddr *remote,
 		  uint16_t port, void *user, struct flow **ret)
 {
@@ -270,7 +256,7 @@ int stack_connect(struct stack *s, const struct ipaddr *local, const struct ipad
 		return -ENETUNREACH;
 	if (s->stats.flows >= s->conf.flows)
 		return -ENOMEM;
-	if (!take_port(s, &name))
+	if (!port_find(s, &name.local_port))
 		return -EADDRINUSE;
 	f = flow_new(s, &name);
 	if (!f)

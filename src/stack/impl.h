@@ -222,5 +222,7 @@ bool steer_has(const struct steering *t, uint32_t engine);
 /* One user more; false: it is another engine's. */
 bool port_take(struct stack *s, uint16_t port);
 void port_give(struct stack *s, uint16_t port);
+/* One that nobody uses, for a flow of ours. */
+bool port_find(struct stack *s, uint16_t *ret);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "stack/impl.h"
 
-enum { INBOX = 256, PORTS = 65536 };
+enum { INBOX = 256, PORTS = 65536, FIRST_PORT = 1024 };
 
 /* One writer, one reader; counters run on. */
 struct inbox {
@@ -165,4 +165,21 @@ void port_give(struct stack *s, uint16_t port)
 {
 	if (--s->port_users[port] == 0 && s->conf.steering)
 		atomic_store(&s->conf.steering->owners[port], 0);
+}
+
+bool port_find(struct stack *s, uint16_t *ret)
+{
+	for (uint32_t i = 0; i < PORTS; i++) {
+		uint16_t port;
+
+		if (s->next_port < FIRST_PORT)
+			s->next_port = FIRST_PORT;
+		port = s->next_port++;
+		if (!s->port_users[port] && port_take(s, port)) {
+			port_give(s, port);
+			*ret = port;
+			return true;
+		}
+	}
+	return false;
 }
