@@ -69,6 +69,8 @@ int stack_new(const struct stack_conf *conf, uint64_t now_ns, struct stack **ret
 	s->now = now_ns;
 	s->key[0] = spread(conf->seed + 1);
 	s->key[1] = spread(conf->seed + 2);
+	/* A daemon that starts again meets none of the flows that it left with its peers. */
+	s->next_port = (uint16_t)(1024 + spread(conf->seed + 3) % (PORTS - 1024));
 	s->max_flows = 2 * conf->flows + DEAD;
 	s->neigh_due = UINT64_MAX;
 	if (!make_tables(s)) {
