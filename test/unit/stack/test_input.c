@@ -259,6 +259,43 @@ static void test_pings_over_ipv6(void **state)
 	assert_int_equal(answers(&f), 0);
 }
 
+/* An advertisement of our address by another MAC; `len`: with the option that says so, or not. */
+static void make_advert(const struct host *about, uint32_t len, struct raw_frame *ret)
+{
+	static const uint8_t from[16] = { 0xfd, [15] = 9 };
+	uint16_t sum;
+
+	make_ping6(about, from, len - 8, ret);
+	ret->b[21] = 255;
+	memset(ret->b + 54, 0, len);
+	ret->b[54] = 136;
+	memcpy(ret->b + 62, about->ip.b, 16);
+	if (len == 32) {
+		memcpy(ret->b + 78, (uint8_t[]){ 2, 1 }, 2);
+		memcpy(ret->b + 80, peer.port->mac, 6);
+	}
+	sum = sum6(ret->b + 14, len);
+	ret->b[56] = (uint8_t)(sum >> 8);
+	ret->b[57] = (uint8_t)sum;
+}
+
+static void test_conflicts_over_ipv6(void **state)
+{
+	struct host *six = world_host(&w, "fd00::1", NULL);
+	struct raw_frame f;
+
+	(void)state;
+	world_run(&w, NS_PER_MS);
+	raw_forget(&peer);
+	make_advert(six, 24, &f);
+	assert_int_equal(answers(&f), 0);
+	assert_string_equal(six->notice, "");
+	make_advert(six, 32, &f);
+	assert_int_equal(answers(&f), 1);
+	assert_non_null(strstr(six->notice, "fd00::1"));
+	assert_int_equal(answers(&f), 0); /* ten seconds have to pass */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +307,7 @@ int main(void)
 		TEST(test_frames_of_every_length),
 		TEST(test_partial_checksums),
 		TEST(test_pings_over_ipv6),
+		TEST(test_conflicts_over_ipv6),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
