@@ -222,6 +222,24 @@ static void test_no_more_than_two_acks_for_syn_acks(void **state)
 	assert_in_range(n, 1, 3);
 }
 
+/* A reference keeps 64 packets, and so do we: what is beyond takes no memory and has no answer. */
+static void test_what_is_too_far_ahead_is_not_kept(void **state)
+{
+	struct stack_stats s;
+
+	(void)state;
+	for (uint32_t seq = 65; seq < 300; seq++)
+		say_data(WHOLE, seq, "x", 1);
+	say_data(WHOLE, 0x80000000, "x", 1);
+	stack_stats(host->stack, &s);
+	assert_int_equal(s.too_far, 236);
+	assert_int_equal(s.segments_free, 2048);
+	say_data(WHOLE, 64, "x", 1);
+	stack_stats(host->stack, &s);
+	assert_int_equal(s.segments_free, 2047);
+	assert_int_equal(side->got, 0);
+}
+
 static void test_what_we_send_has_no_sack(void **state)
 {
 	static const uint8_t zero[42];
@@ -314,6 +332,7 @@ int main(void)
 		TEST(test_a_forged_syn_asks_and_no_more),
 		TEST(test_no_more_than_two_acks_for_old_data),
 		TEST(test_no_more_than_two_acks_for_syn_acks),
+		TEST(test_what_is_too_far_ahead_is_not_kept),
 		TEST(test_what_we_send_has_no_sack),
 		TEST(test_messages_that_make_no_sense_end_the_flow),
 		TEST(test_a_probe_is_never_taken_for_data),

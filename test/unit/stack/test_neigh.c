@@ -178,6 +178,7 @@ static void test_our_address_is_defended_every_ten_seconds(void **state)
 		raw_arp(&peer, raw_everybody, REQUEST, host_ip(), host_ip());
 		world_run(&w, 100 * NS_PER_MS);
 		defended += arps(&peer, REQUEST, NULL);
+		assert_int_equal(defended, 1 + i / 100);
 	}
 	assert_int_equal(defended, 3);
 	assert_true(strstr(host->notice, "10.0.0.1") != NULL);
