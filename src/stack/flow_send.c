@@ -285,7 +285,7 @@ void send_acked(struct flow *f, uint32_t ack)
 	timer_clear(f);
 	send_ready(f);
 	if (f->state == FLOW_CLOSING && !f->first)
-		flow_finish(f);
+		flow_begin_reset(f);
 	else
 		tell_room(f);
 }

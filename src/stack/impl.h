@@ -30,6 +30,8 @@ struct seg_pool {
 	uint32_t n, nfree;
 };
 
+enum { SYN_FIRST_MS = 200 };
+
 enum flow_state {
 	FLOW_FREE,
 	FLOW_SYN_SENT,
@@ -108,7 +110,7 @@ struct stack {
 
 	struct seg_pool segs;
 	struct flow *flows, *free_flows, *dead;
-	uint32_t nflows, max_flows;
+	uint32_t nflows, max_flows; /* so many were ever in use; so many there are */
 	struct flow **table;
 	uint32_t table_mask;
 	struct flow **heap;
@@ -164,21 +166,46 @@ void neigh_timers(struct stack *s);
 /* Tells the link that our addresses are here. */
 void neigh_announce(struct stack *s);
 
-/* --- flow.c and its halves ----------------------------------------------------------- */
+/* --- flow.c ------------------------------------------------------------------------- */
 
 void flow_input(struct stack *s, const struct flow_name *name, const struct mac *from,
 		const uint8_t *data, uint32_t len);
 void flow_due(struct flow *f);
-void flow_set_timer(struct flow *f, uint64_t after_ns);
-void flow_end(struct flow *f, int error);
-void flow_reset(struct flow *f, int error);
 /* There is a sign of life. */
 void flow_heard(struct flow *f);
-/* Of one that closes: all that was put is there. */
-void flow_finish(struct flow *f);
+
+/* --- flow_life.c ---------------------------------------------------------------------- */
+
+/* NULL: there are as many as may be, or the port is another engine's. */
+struct flow *flow_new(struct stack *s, const struct flow_name *name);
+/* Its memory stays as it is until the poll is over: who called may still look at it. */
+void flow_bury(struct flow *f);
+/* It is no more, and its user is told. */
+void flow_end(struct flow *f, int error);
+/* The same, and the peer is told. */
+void flow_reset(struct flow *f, int error);
+/* The peer alone is told, now and some times more. */
+void flow_begin_reset(struct flow *f);
+void flow_reset_due(struct flow *f);
+void flow_send_resets(struct flow *f);
+/* Whether there is room for one more; those that are nobody's go for it. */
+bool flow_make_way(struct stack *s);
+void flow_set_timer(struct flow *f, uint64_t after_ns);
+/* Doubled for each try so far. */
+uint64_t flow_backoff_ns(uint32_t first_ms, uint8_t tries, uint32_t most_ms);
+
+/* --- flow_open.c ----------------------------------------------------------------------- */
+
+void open_syn(struct stack *s, const struct flow_name *name, const struct mac *from);
+void open_due(struct flow *f);
+/* The third packet has come; the second one has. */
+void open_accepted(struct flow *f);
+void open_connected(struct flow *f);
 struct listener *stack_listener(const struct stack *s, const struct ipaddr *ip, uint16_t port);
 /* Somebody's MAC is known now. */
 void flows_resolved(struct stack *s, const struct ipaddr *ip);
+
+/* --- flow_send.c, flow_recv.c ------------------------------------------------------------ */
 
 void send_rtt(struct flow *f, uint64_t took_ns);
 void send_ready(struct flow *f);

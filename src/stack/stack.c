@@ -77,10 +77,6 @@ int stack_new(const struct stack_conf *conf, uint64_t now_ns, struct stack **ret
 		stack_free(s);
 		return -ENOMEM;
 	}
-	for (uint32_t i = s->max_flows; i-- > 0;) {
-		s->flows[i].next = s->free_flows;
-		s->free_flows = &s->flows[i];
-	}
 	neigh_announce(s);
 	port_flush(s->port);
 	*ret = s;
@@ -213,7 +209,7 @@ bool stack_next_flow(const struct stack *s, uint32_t *at, struct flow_info *ret)
 		"", "syn-sent", "syn-received", "established", "closing", "resetting", ""
 	};
 
-	for (; *at < s->max_flows; ++*at) {
+	for (; *at < s->nflows; ++*at) {
 		const struct flow *f = &s->flows[*at];
 
 		if (f->state == FLOW_FREE || f->state == FLOW_DEAD)
