@@ -155,6 +155,12 @@ bool output_flow(struct flow *f, const struct machnet *m, const void *data, uint
 void output_reset(struct stack *s, const struct mac *to, const struct flow_name *name, uint32_t seq,
 		  uint32_t ack);
 
+/* --- datagram.c -------------------------------------------------------------------- */
+
+/* Whether its user took it. */
+bool datagram_input(struct stack *s, const struct flow_name *name, const struct mac *from,
+		    const struct udp *u);
+
 /* --- neigh.c ----------------------------------------------------------------------- */
 
 /* NULL: it is being asked for. */

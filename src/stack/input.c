@@ -117,6 +117,9 @@ static void input_udp(struct packet *p)
 		return;
 	name.local_port = u.dst;
 	name.remote_port = u.src;
+	if (p->s->conf.user->datagram && !p->s->port_users[u.dst] &&
+	    datagram_input(p->s, &name, &p->ether.src, &u))
+		return;
 	flow_input(p->s, &name, &p->ether.src, u.payload, u.len);
 }
 

@@ -42,6 +42,16 @@ struct stack_echo {
 	uint32_t len;
 };
 
+/* UDP that is no flow's. */
+struct stack_datagram {
+	struct ipaddr local, remote;
+	uint16_t local_port, remote_port;
+	/* Whom the frame came from; or goes to. NULL: the way there is looked for. */
+	const struct mac *via;
+	const uint8_t *data;
+	uint32_t len;
+};
+
 /*
  * What happens, told from within stack_poll() or from the call that leads to it. Any
  * function of this header may be called from there, about the same flow, too.
@@ -63,6 +73,12 @@ struct stack_user {
 	void (*closed)(void *arg, struct flow *f, int error);
 	/* An answer to stack_ping(). May be NULL. */
 	void (*echoed)(void *arg, const struct stack_echo *echo);
+	/*
+	 * It came for an address of ours, and a port that neither flow nor listener has.
+	 * false: it is none of the user's, and the stack does with it what it does
+	 * without. May be NULL.
+	 */
+	bool (*datagram)(void *arg, const struct stack_datagram *d);
 	/*
 	 * Who has this address on the link? Asked where the kernel has our address too, and
 	 * the answers; it is told by stack_neighbour(), which may be called from here; no
@@ -145,6 +161,14 @@ void flow_abort(struct flow *f);
 /* -ENETUNREACH, -EMSGSIZE, -EAGAIN: no room, or the way there is being looked for. */
 int stack_ping(struct stack *s, const struct ipaddr *to, uint16_t id, uint16_t seq,
 	       const void *data, uint32_t len);
+
+/*
+ * Goes with stack_flush(), or the poll's end. -EADDRNOTAVAIL: `local` is not ours;
+ * -ENETUNREACH, -EMSGSIZE; -EHOSTUNREACH: the way there is being looked for; -EAGAIN: no room.
+ */
+int stack_send_udp(struct stack *s, const struct stack_datagram *d);
+/* The address of ours from which to speak to it. -ENETUNREACH. */
+int stack_source(const struct stack *s, const struct ipaddr *to, struct ipaddr *ret);
 
 /* --- what there is ---------------------------------------------------------------- */
 
