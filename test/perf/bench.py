@@ -22,6 +22,7 @@ import tempfile
 import time
 
 import crash
+import net
 import nic
 from server import Failed, Floor, Reeve
 
@@ -185,6 +186,7 @@ class Bench:
                 part()
             nic.measure(self)
             crash.measure(self)
+            net.measure(self)
         with open(os.path.join(self.out, "results.json"), "w", encoding="ascii") as file:
             json.dump(self.rows, file, indent=1)
             file.write("\n")
