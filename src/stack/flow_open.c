@@ -4,17 +4,19 @@
 
 #include "stack/impl.h"
 
-enum { SYN_MOST_MS = 500, SYN_GIVE_UP_S = 10, UNREACHABLE_S = 4 };
+/* SYN_ACKS: to somebody who may be nobody. */
+enum { SYN_ACKS = 8, SYN_MOST_MS = 500, SYN_GIVE_UP_S = 10, UNREACHABLE_S = 4 };
 
 static void send_syn(struct flow *f)
 {
+	bool enough = f->state == FLOW_SYN_RECEIVED && f->tries >= SYN_ACKS;
 	struct machnet m = { .kind = f->state == FLOW_SYN_SENT ? MACHNET_SYN : MACHNET_SYN_ACK,
 			     .seq = 0,
 			     .ack = f->rcv,
 			     .again = f->state == FLOW_SYN_RECEIVED && f->tries };
 
 	/* The way there is being looked for: it goes when that is found. */
-	if (output_flow(f, &m, NULL, 0) && f->tries == 0)
+	if (!enough && output_flow(f, &m, NULL, 0) && f->tries == 0)
 		f->since_ns = f->stack->now;
 	flow_set_timer(f, flow_backoff_ns(SYN_FIRST_MS, f->tries, SYN_MOST_MS));
 }
