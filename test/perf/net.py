@@ -46,6 +46,14 @@ class Netd(Server):
         return field(f"/proc/{self.pid}/smaps_rollup", "Rss") * 1024
 
 
+def alone_on(cpu):
+    """Before everybody else there, too: a window of 32 packets makes up for no time slice
+    that a neighbour gets, as the two thousand frames that wait in a ring do."""
+    os.sched_setaffinity(0, {cpu})
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+
+
 class Wire:
     """Two namespaces, each with an interface `wire`; an end runs on a CPU of its own."""
 
@@ -86,8 +94,8 @@ class Wire:
 
     def start(self, end, *words):
         return subprocess.Popen(self.command(end, self.program, *words), text=True,
-                                stdout=subprocess.PIPE, preexec_fn=lambda: os.sched_setaffinity(
-                                    0, {self.cpus[end]}))
+                                stdout=subprocess.PIPE,
+                                preexec_fn=lambda: alone_on(self.cpus[end]))
 
     def measure(self, what):
         """What both ends print, once."""
