@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "mech/ethnl.h"
 #include "mech/rtnl.h"
+#include "mech/rtnl_neigh.h"
 
 static int nl_socket(int protocol, unsigned groups)
 {
@@ -23,6 +24,11 @@ static int nl_socket(int protocol, unsigned groups)
 int rtnl_socket(void)
 {
 	return nl_socket(NETLINK_ROUTE, RTMGRP_LINK);
+}
+
+int rtnl_neigh_socket(void)
+{
+	return nl_socket(NETLINK_ROUTE, RTMGRP_NEIGH);
 }
 
 /* With the kernel's sentence in a refusal, and without a copy of the request. */

@@ -8,6 +8,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdalign.h>
+#include <string.h>
 
 #include "base/str.h"
 #include "mech/nlsock.h"
@@ -110,11 +111,23 @@ static int read_name(const struct nlattr *attr, struct found *f)
 	return 0;
 }
 
+/* Other kinds of links have longer ones, or none. */
+static void read_mac(const struct nlattr *attr, struct rtnl_link *link)
+{
+	if (mnl_attr_get_payload_len(attr) != sizeof(link->mac))
+		return;
+	memcpy(link->mac, mnl_attr_get_payload(attr), sizeof(link->mac));
+	link->has_mac = true;
+}
+
 static int read_attr(const struct nlattr *attr, struct found *f)
 {
 	switch (mnl_attr_get_type(attr)) {
 	case IFLA_IFNAME:
 		return read_name(attr, f);
+	case IFLA_ADDRESS:
+		read_mac(attr, &f->link);
+		return 0;
 	case IFLA_MTU:
 		f->has_mtu = true;
 		return get_u32(attr, &f->link.mtu);

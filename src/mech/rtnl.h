@@ -18,6 +18,8 @@ struct rtnl_link {
 	char kind[16]; /* "veth", "bridge", ...; "" for hardware */
 	bool gone;     /* RTM_DELLINK */
 	bool up, loopback;
+	bool has_mac; /* and it is one of Ethernet */
+	uint8_t mac[6];
 	uint32_t mtu;
 	/* Of what is attached, whoever did. Not every attachment is told of: dump to know. */
 	uint32_t xdp_mode;    /* enum nic_mode */
