@@ -16,11 +16,13 @@
 #include "stack/stack.h"
 
 struct engine;
+struct iface;
 
 typedef void engine_fn(struct engine *e, void *arg);
 
 struct engine {
 	uint32_t number; /* on its interface; also its queue */
+	struct iface *iface;
 	struct port *port;
 	struct stack *stack;
 	pthread_t thread;

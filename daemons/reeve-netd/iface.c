@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "mech/ethgroup.h"
 #include "mech/ethnl.h"
 #include "mech/netdev.h"
 #include "port/af_xdp.h"
@@ -101,6 +102,27 @@ static int find_shared(struct iface *f, struct err *e)
 	return 0;
 }
 
+/* Solicitations for our addresses go to groups that the kernel need not be in. */
+static int join_groups(struct iface *f, struct err *e)
+{
+	uint8_t group[6] = { 0x33, 0x33, 0xff };
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < f->conf->naddrs; i++) {
+		const struct ipaddr *ip = &f->conf->addrs[i].ip;
+
+		if (ipaddr_is4(ip))
+			continue;
+		if (f->groups < 0)
+			f->groups = ethgroup_socket();
+		memcpy(group + 3, ip->b + 13, 3);
+		r = f->groups < 0 ? f->groups : ethgroup_join(f->groups, f->ifindex, group);
+	}
+	return r < 0 ? fail(e, -r, "can't have %s take IPv6 solicitations: %s", f->name,
+			    strerror(-r))
+		     : 0;
+}
+
 /* --- its queues ------------------------------------------------------------------------------ */
 
 static int with_channels(struct iface *f, uint32_t want, struct err *e)
@@ -169,6 +191,7 @@ static int open_engine(struct iface *f, uint32_t number, const struct stack_user
 	int r;
 
 	en->number = number;
+	en->iface = f;
 	f->nengines = number + 1;
 	r = open_port(f, en, e);
 	if (r < 0)
@@ -222,14 +245,17 @@ int iface_open(struct iface *f, const struct net_iface *conf, const struct stack
 	struct netdev dev;
 	int r;
 
-	*f = (struct iface){ .conf = conf };
+	*f = (struct iface){ .conf = conf, .groups = -1 };
 	r = iface_find(conf, f->name, e);
 	if (r == 0)
 		r = netdev_read(f->name, &dev, e);
 	if (r < 0)
 		return r;
 	f->ifindex = dev.ifindex;
+	memcpy(f->mac, dev.mac, sizeof(f->mac));
 	r = find_shared(f, e);
+	if (r == 0)
+		r = join_groups(f, e);
 	return r < 0 ? r : open_all(f, user, e);
 }
 
@@ -253,6 +279,9 @@ void iface_close(struct iface *f)
 	steering_free(f->steering);
 	if (were)
 		with_channels(f, were, NULL);
+	if (f->groups >= 0)
+		close(f->groups);
+	f->groups = -1;
 	f->xdp = NULL;
 	f->steering = NULL;
 	f->nengines = 0;

@@ -14,6 +14,9 @@ struct iface {
 	const struct net_iface *conf;
 	char name[NIC_NAME_MAX];
 	uint32_t ifindex;
+	uint8_t mac[6];
+	bool up, gone;		/* as the kernel told last; by whoever listens to it */
+	int groups;		/* a socket by which the NIC lets IPv6 solicitations in; -1: none */
 	uint32_t channels_were; /* 0: they are as they were */
 	struct xdp_loader *xdp;
 	struct steering *steering;

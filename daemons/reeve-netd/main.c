@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "loop/loop.h"
@@ -57,6 +58,11 @@ static void on_closed(void *arg, struct flow *f, int error)
 	(void)error;
 }
 
+static void on_resolve(void *arg, const struct ipaddr *ip)
+{
+	kneigh_resolve(&netd, arg, ip);
+}
+
 /* From an engine's thread; a line that does not fit into the pipe is one too many. */
 static void on_notice(void *arg, const char *text)
 {
@@ -71,6 +77,7 @@ static const struct stack_user user = {
 	.received = on_received,
 	.sendable = on_sendable,
 	.closed = on_closed,
+	.resolve = on_resolve,
 	.notice = on_notice,
 };
 
@@ -135,17 +142,26 @@ static void say_open(const struct iface *f)
 	}
 }
 
+int netd_take(struct netd *d, struct iface *f, struct err *e)
+{
+	int r = iface_open(f, &d->conf.ifaces[f - d->ifaces], &user, e);
+
+	if (r == 0)
+		r = iface_run(f, e);
+	if (r == 0) {
+		f->up = true;
+		say_open(f);
+	}
+	return r;
+}
+
 static int open_ifaces(struct err *e)
 {
 	int r = 0;
 
 	for (uint32_t i = 0; r == 0 && i < netd.conf.nifaces; i++) {
 		netd.nifaces = i + 1;
-		r = iface_open(&netd.ifaces[i], &netd.conf.ifaces[i], &user, e);
-		if (r == 0)
-			r = iface_run(&netd.ifaces[i], e);
-		if (r == 0)
-			say_open(&netd.ifaces[i]);
+		r = netd_take(&netd, &netd.ifaces[i], e);
 	}
 	return r;
 }
@@ -156,7 +172,7 @@ static void on_idle(void *arg)
 	log_flush();
 }
 
-static int start(struct err *e)
+static int start(const char *runtime_dir, struct err *e)
 {
 	int r = loop_new(&netd.loop);
 
@@ -167,15 +183,32 @@ static int start(struct err *e)
 	if (r < 0)
 		return fail(e, -r, "can't set up: %s", strerror(-r));
 	loop_on_idle(netd.loop, on_idle, NULL);
-	return open_ifaces(e);
+	netd.since_ns = clock_boot_ns();
+	r = status_open(&netd, runtime_dir, e);
+	if (r == 0)
+		r = kneigh_open(&netd, e);
+	if (r == 0)
+		r = open_ifaces(e);
+	return r == 0 ? links_open(&netd, e) : r;
 }
 
-static int run(void)
+/* Nobody may ask while the engines go. */
+static void stop(void)
+{
+	links_close(&netd);
+	status_close(&netd);
+	tracers_end(&netd, NULL);
+	for (uint32_t i = 0; i < netd.nifaces; i++)
+		iface_close(&netd.ifaces[i]);
+	kneigh_close(&netd);
+}
+
+static int run(const char *runtime_dir)
 {
 	struct err e = { 0 };
 	int code = 1;
 
-	if (start(&e) == 0) {
+	if (start(runtime_dir, &e) == 0) {
 		log_say(LOG_INFO, "ready", "pid %d", (int)getpid());
 		notify_send("READY=1");
 		log_flush();
@@ -185,8 +218,7 @@ static int run(void)
 		if (!netd.log_on_stderr)
 			fprintf(stderr, "machnet: %s\n", e.text);
 	}
-	for (uint32_t i = 0; i < netd.nifaces; i++)
-		iface_close(&netd.ifaces[i]);
+	stop();
 	log_flush();
 	return code ? 1 : 0;
 }
@@ -205,17 +237,22 @@ static void start_log(const struct net_std_flags *flags)
 
 int main(int argc, char **argv)
 {
+	const char *runtime_dir = NETD_RUNTIME_DIR;
+	const struct net_flag own[] = {
+		{ "runtime_dir", .text = &runtime_dir, .help = "where " NETD_SOCKET " is" },
+		{ NULL },
+	};
 	struct net_std_flags flags = { 0 };
 	struct err e = { 0 };
 
 	signal(SIGPIPE, SIG_IGN);
-	if (net_flags_parse(NULL, argc, argv, &flags, &e) < 0) {
+	if (net_flags_parse(own, argc, argv, &flags, &e) < 0) {
 		fprintf(stderr, "machnet: %s\n", e.text);
 		return NET_EXIT_FLAGS;
 	}
 	if (flags.help || flags.version) {
 		if (flags.help)
-			net_flags_print(stdout, NULL);
+			net_flags_print(stdout, own);
 		else
 			puts("machnet " REEVE_VERSION);
 		return 0;
@@ -231,5 +268,5 @@ int main(int argc, char **argv)
 		log_flush();
 		return 0;
 	}
-	return run();
+	return run(runtime_dir);
 }

@@ -7,7 +7,11 @@
 #define REEVE_NETD_NETD_H
 
 #include "iface.h"
+#include "kneigh.h"
+#include "links.h"
 #include "loop/loop.h"
+#include "status.h"
+#include "tracer.h"
 
 struct netd {
 	struct loop *loop;
@@ -17,6 +21,14 @@ struct netd {
 	bool log_on_stderr;
 	int notices[2]; /* sentences of engines */
 	struct watch signal_watch, notices_watch;
+	uint64_t since_ns; /* CLOCK_BOOTTIME */
+	struct status status;
+	struct tracer tracers[TRACERS_MAX];
+	struct links links;
+	struct kneigh kneigh;
 };
+
+/* Opens the interface of f->conf and has its engines run; iface_close() after a failure. */
+int netd_take(struct netd *d, struct iface *f, struct err *e);
 
 #endif

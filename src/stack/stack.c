@@ -148,6 +148,12 @@ void stack_flush(struct stack *s)
 	port_flush(s->port);
 }
 
+void stack_announce(struct stack *s)
+{
+	neigh_announce(s);
+	port_flush(s->port);
+}
+
 uint64_t stack_deadline(const struct stack *s)
 {
 	uint64_t next = s->nheap ? s->heap[0]->timer_ns : UINT64_MAX;

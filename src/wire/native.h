@@ -32,8 +32,9 @@ enum {
 	NATIVE_XSK_RING_MAX = 4096,
 };
 
-extern const char varlink_io_reeve[];	 /* text of the interface */
-extern const char varlink_org_service[]; /* text of org.varlink.service */
+extern const char varlink_io_reeve[];	  /* text of the interface */
+extern const char varlink_io_reeve_net[]; /* that of reeve-netd */
+extern const char varlink_org_service[];  /* text of org.varlink.service */
 
 enum native_method {
 	NATIVE_HELLO,

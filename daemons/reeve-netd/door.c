@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A socket file that somebody still serves is never taken over, and only our own is
+ * removed. It is made under a name of its own, listens, and is then put in place by
+ * link(2), which replaces nothing: so of two that start at once one fails, and who finds
+ * the file can connect.
+ */
+#include "door.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+enum { BACKLOG = 16 };
+
+static struct sockaddr_un address(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	str_copy(a.sun_path, sizeof(a.sun_path), path);
+	return a;
+}
+
+/* Only a refused connection proves that nobody serves the socket. */
+static bool is_stale(const char *path)
+{
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un a = address(path);
+
+	return fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 &&
+	       errno == ECONNREFUSED;
+}
+
+/*
+ * Moved aside before it is removed, so that a socket which took the stale one's place
+ * meanwhile is recognised and put back.
+ */
+static int remove_stale(const char *path, const struct stat *seen, struct err *e)
+{
+	char aside[sizeof(((struct door *)0)->path) + 16];
+	struct stat moved;
+
+	snprintf(aside, sizeof(aside), "%s.%d", path, (int)getpid());
+	if (rename(path, aside) < 0)
+		return fail(e, errno, "can't remove the stale socket %s: %m", path);
+	if (lstat(aside, &moved) == 0 && moved.st_ino != seen->st_ino) {
+		if (link(aside, path) == 0)
+			unlink(aside);
+		return fail(e, EADDRINUSE, "%s was taken by another program just now", path);
+	}
+	unlink(aside);
+	return 0;
+}
+
+static int clear_path(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : fail(e, errno, "can't look at %s: %m", path);
+	if (!S_ISSOCK(st.st_mode))
+		return fail(e, EEXIST, "%s exists and is no socket", path);
+	if (!is_stale(path))
+		return fail(e, EADDRINUSE,
+			    "another netd serves %s; stop it, or name another --runtime_dir", path);
+	return remove_stale(path, &st, e);
+}
+
+static int bind_private(int fd, const char *path, struct err *e)
+{
+	struct sockaddr_un a = address(path);
+	mode_t mask = umask(0177);
+	int r;
+
+	unlink(path);
+	r = bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0;
+	umask(mask);
+	if (r == 0 && listen(fd, BACKLOG) < 0)
+		r = -errno;
+	return r < 0 ? fail(e, -r, "can't make the socket %s: %s", path, strerror(-r)) : 0;
+}
+
+static int put_in_place(struct door *door, const char *path, struct err *e)
+{
+	char temp[sizeof(door->path)];
+	struct stat st;
+	int r;
+
+	if ((size_t)snprintf(temp, sizeof(temp), "%s-%d", path, (int)getpid()) >= sizeof(temp))
+		return fail(e, ENAMETOOLONG, "the path %s is too long for a socket", path);
+	r = bind_private(door->fd, temp, e);
+	if (r == 0 && (lstat(temp, &st) < 0 || link(temp, path) < 0))
+		r = fail(e, errno, "can't serve %s: %m", path);
+	unlink(temp);
+	if (r < 0)
+		return r;
+	str_copy(door->path, sizeof(door->path), path);
+	door->dev = st.st_dev;
+	door->ino = st.st_ino;
+	return 0;
+}
+
+int door_open(struct door *door, const char *dir, struct err *e)
+{
+	char path[sizeof(door->path)];
+	int r;
+
+	*door = (struct door){ .fd = -1 };
+	if ((size_t)snprintf(path, sizeof(path), "%s/" NETD_SOCKET, dir) >= sizeof(path))
+		return fail(e, ENAMETOOLONG, "the path %.80s... is too long for a socket", dir);
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+		return fail(e, errno, "can't make the directory %s: %m", dir);
+	r = clear_path(path, e);
+	if (r < 0)
+		return r;
+	door->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (door->fd < 0)
+		return fail(e, errno, "can't make a socket: %m");
+	return put_in_place(door, path, e);
+}
+
+void door_close(struct door *door)
+{
+	struct stat st;
+
+	if (door->path[0] && lstat(door->path, &st) == 0 && st.st_dev == door->dev &&
+	    st.st_ino == door->ino)
+		unlink(door->path);
+	if (door->fd >= 0)
+		close(door->fd);
+	*door = (struct door){ .fd = -1 };
+}

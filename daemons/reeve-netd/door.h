@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The listening socket of netd: <runtime-dir>/netd.sock, for root alone. */
+#ifndef REEVE_NETD_DOOR_H
+#define REEVE_NETD_DOOR_H
+
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/err.h"
+
+#define NETD_RUNTIME_DIR "/run/reeve"
+#define NETD_SOCKET	 "netd.sock"
+
+struct door {
+	int fd;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "": nothing to remove */
+	dev_t dev;
+	ino_t ino;
+};
+
+/*
+ * Makes the directory if there is none. -EADDRINUSE: a program serves the socket, which
+ * is left to it; one that nobody serves is replaced. door_close() afterwards, whatever this
+ * returned.
+ */
+int door_open(struct door *door, const char *dir, struct err *e);
+/* Removes the file, if it is still the one that was made here. */
+void door_close(struct door *door);
+
+#endif
