@@ -23,11 +23,11 @@ _reeve_value() # OPTION PATH
 	-t*list | -t*events) set -- --tenant ;;
 	esac
 	case $1 in
-	-s | --socket) COMPREPLY=($(compgen -f -- "$cur")) ;;
-	-i | --near) COMPREPLY=($(compgen -W "$(_reeve_nics)" -- "$cur")) ;;
+	-s | --socket | -w | --write) COMPREPLY=($(compgen -f -- "$cur")) ;;
+	-i | --near | --interface) COMPREPLY=($(compgen -W "$(_reeve_nics)" -- "$cur")) ;;
 	--tenant) COMPREPLY=($(compgen -W "$(_reeve_members name tenant list)" -- "$cur")) ;;
 	-N | --node | -c | --cpus | -n | --count | -t | --ttl | -l | --name | --since | -q | --queue | \
-		--queues | --src | --dst | --sport | --dport) ;;
+		--queues | --src | --dst | --sport | --dport | -e | --engine) ;;
 	*) return 1 ;;
 	esac
 	return 0
@@ -49,7 +49,7 @@ _reeve()
 		case $word in
 		-s | --socket | -c | --cpus | -n | --count | -N | --node | -i | --near | -t | --ttl | \
 			-l | --name | --tenant | --since | -q | --queue | --queues | --src | --dst | --sport | \
-			--dport)
+			--dport | --interface | -e | --engine | -w | --write)
 			((i++))
 			;;
 		-*) ;;
@@ -58,7 +58,7 @@ _reeve()
 	done
 	_reeve_value "$prev" "$path" && return
 	case $path in
-	"") word="status host lease nic queue port flow xdp instance tenant events admin doctor --version" ;;
+	"") word="status host lease nic queue port flow xdp net instance tenant events admin doctor --version" ;;
 	" host") word="--cpus --nics" ;;
 	" lease") word="list explain acquire release" ;;
 	" nic") word="list" ;;
@@ -73,6 +73,9 @@ _reeve()
 	" lease acquire") word="$want --" ;;
 	" lease release") word=$(_reeve_members lease lease list) ;;
 	" instance" | " tenant") word="list" ;;
+	" net") word="status flows neighbours trace" ;;
+	" net flows" | " net neighbours") word="--interface" ;;
+	" net trace") word="--interface --engine --write" ;;
 	" admin") word="upgrade stop" ;;
 	" admin stop") word="--keep" ;;
 	" events") word="--since --follow --tenant" ;;

@@ -51,6 +51,7 @@ static void take_again(struct netd *d, struct iface *f)
 	if (r == 0) {
 		d->links.complained = false;
 		log_say(LOG_INFO, "interface back", "%s", f->name);
+		rtnl_dump(d->links.sock); /* it may be down still */
 		return;
 	}
 	iface_close(f);

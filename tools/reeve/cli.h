@@ -84,6 +84,7 @@ int lease_acquire_main(struct cli *cli, int argc, char **argv);
 int lease_explain_main(struct cli *cli, int argc, char **argv);
 int instance_main(struct cli *cli, int argc, char **argv);
 int tenant_main(struct cli *cli, int argc, char **argv);
+int net_main(struct cli *cli, int argc, char **argv);
 int nic_main(struct cli *cli, int argc, char **argv);
 int queue_main(struct cli *cli, int argc, char **argv);
 int port_main(struct cli *cli, int argc, char **argv);

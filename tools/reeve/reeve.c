@@ -14,6 +14,7 @@ static const struct command commands[] = {
 	{ "port", "UDP ports: list, add", port_main },
 	{ "flow", "flow rules: list, add", flow_main },
 	{ "xdp", "which XDP programs sit where, and for whom", xdp_main },
+	{ "net", "the message stack: interfaces, flows, traces", net_main },
 	{ "instance", "the clients of the daemon", instance_main },
 	{ "tenant", "tenants, their quotas and what they use", tenant_main },
 	{ "events", "what was granted, refused, given back", events_main },
