@@ -13,12 +13,6 @@ bool ipaddr_is4(const struct ipaddr *a)
 	return !memcmp(a->b, mapped, sizeof(mapped));
 }
 
-void ipaddr_from4(struct ipaddr *ret, const uint8_t four[static 4])
-{
-	memcpy(ret->b, mapped, sizeof(mapped));
-	memcpy(ret->b + 12, four, 4);
-}
-
 /* 0.x, 127.x and from 224.x on are nobody's over a wire; nor are ::, ::1 and ff00::/8. */
 bool ipaddr_is_unicast(const struct ipaddr *a)
 {

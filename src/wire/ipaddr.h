@@ -6,6 +6,7 @@
 #ifndef REEVE_WIRE_IPADDR_H
 #define REEVE_WIRE_IPADDR_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -27,7 +28,16 @@ void ipaddr_format(const struct ipaddr *a, char ret[static IPADDR_TEXT]);
 
 bool ipaddr_is4(const struct ipaddr *a);
 
-void ipaddr_from4(struct ipaddr *ret, const uint8_t four[static 4]);
+/* In words as they are compared: two of other sizes would have to be waited for. */
+static inline void ipaddr_from4(struct ipaddr *ret, const uint8_t four[static 4])
+{
+	uint64_t words[2] = { 0 };
+	uint32_t n;
+
+	memcpy(&n, four, sizeof(n));
+	words[1] = htobe64(UINT64_C(0xffff00000000) | be32toh(n));
+	memcpy(ret->b, words, sizeof(words));
+}
 
 /* The four bytes of an IPv4 address. */
 static inline const uint8_t *ipaddr_4(const struct ipaddr *a)

@@ -43,8 +43,7 @@ void udp_encode(uint8_t *at, const struct ip *ip, const struct udp *u)
 	be16_put(at, u->src);
 	be16_put(at + 2, u->dst);
 	be16_put(at + 4, (uint16_t)len);
-	be16_put(at + 6, 0);
-	sum = checksum_add(sum, at, UDP_HEADER);
+	sum += (uint64_t)htobe16(u->src) + htobe16(u->dst) + htobe16((uint16_t)len);
 	field = (uint16_t)~checksum_fold(checksum_add(sum, u->payload, u->len));
 	checksum_put(at + 6, field ? field : UINT16_MAX); /* 0 says that there is none */
 }
