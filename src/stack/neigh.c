@@ -26,6 +26,8 @@ static struct neigh *set_of(const struct stack *s, const struct ipaddr *ip)
 	memcpy(words, ip->b, sizeof(words));
 	hash = (words[0] ^ s->key[0]) * UINT64_C(0x9fb21c651e98df25);
 	hash = ((hash ^ hash >> 32) ^ words[1] ^ s->key[1]) * UINT64_C(0x9fb21c651e98df25);
+	/* Carries go up only: what makes IPv4 addresses differ is in the upper half of words[1]. */
+	hash = (hash ^ hash >> 32) * UINT64_C(0x9fb21c651e98df25);
 	return &s->neighs[(uint32_t)(hash >> 32) % (s->conf.neighbours / WAYS) * WAYS];
 }
 
