@@ -221,12 +221,26 @@ static int take_addresses(struct iface *f, struct err *e)
 	return r < 0 ? fail(e, -r, "can't take the addresses of %s: %s", f->name, strerror(-r)) : 0;
 }
 
+/* Queues can't be set under many a program of somebody else: then that is the reason to give. */
+static int queues_or_program(struct iface *f, struct err *e)
+{
+	int r = with_channels(f, f->conf->engine_threads, e);
+	struct err busy = { 0 };
+
+	if (r < 0 && xdp_loader_open(f->name, f->conf->mode, &f->xdp, &busy) == -EBUSY) {
+		r = -EBUSY;
+		if (e)
+			*e = busy;
+	}
+	return r;
+}
+
 static int open_all(struct iface *f, const struct stack_user *user, struct err *e)
 {
 	uint32_t n = f->conf->engine_threads;
 	int r;
 
-	r = with_channels(f, n, e);
+	r = queues_or_program(f, e);
 	if (r == 0)
 		r = xdp_loader_open(f->name, f->conf->mode, &f->xdp, e);
 	if (r == 0 && n > 1) {

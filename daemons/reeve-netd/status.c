@@ -235,7 +235,6 @@ static int read_some(struct status_conn *c)
 static void on_conn(struct watch *w, uint32_t events)
 {
 	struct status_conn *c = watch_owner(w, struct status_conn, watch);
-	bool waits;
 	int r = 0;
 
 	if (events & EPOLLERR)
@@ -250,13 +249,13 @@ static void on_conn(struct watch *w, uint32_t events)
 		hang_up(c);
 		return;
 	}
-	waits = c->out || (c->in_len && memchr(c->in, '\0', c->in_len));
-	loop_mod(w, waits ? EPOLLOUT : EPOLLIN);
+	c->waits = c->out || (c->in_len && memchr(c->in, '\0', c->in_len));
+	loop_mod(w, c->waits ? EPOLLOUT : EPOLLIN);
 }
 
 /* --- the door --------------------------------------------------------------------------------- */
 
-/* A free place; else that of who has left an answer unread the longest; NULL: nobody has. */
+/* A free place; else that of who has left answers unread the longest; NULL: nobody has. */
 static struct status_conn *find_place(struct status *s)
 {
 	struct status_conn *slowest = NULL;
@@ -266,7 +265,7 @@ static struct status_conn *find_place(struct status *s)
 
 		if (!c->watch.loop)
 			return c;
-		if (c->out && (!slowest || c->answered_ns < slowest->answered_ns))
+		if (c->waits && (!slowest || c->answered_ns < slowest->answered_ns))
 			slowest = c;
 	}
 	if (slowest)

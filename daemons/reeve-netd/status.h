@@ -25,6 +25,8 @@ struct status_conn {
 	char *out;
 	size_t out_at, out_len;
 	int out_fd; /* goes with the answer; -1: none */
+	bool waits; /* until it can be sent to: with an answer, or a call for which there will be
+		       one */
 	uint64_t answered_ns;
 };
 
