@@ -142,7 +142,7 @@ static bool has_iface(const struct netd *d, const char *name)
 	return false;
 }
 
-static void list(struct netd *d, struct params *p, struct page *page, struct answer *a)
+static void list_some(struct netd *d, struct params *p, struct page *page, struct answer *a)
 {
 	char only[NIC_NAME_MAX] = "";
 	int64_t after = 0;
@@ -175,7 +175,7 @@ void status_flows(struct netd *d, struct params *p, struct answer *a)
 	page->name = "flows";
 	page->fill = fill_flows;
 	page->row = flow_row;
-	list(d, p, page, a);
+	list_some(d, p, page, a);
 	free(page);
 }
 
@@ -188,6 +188,6 @@ void status_neighbours(struct netd *d, struct params *p, struct answer *a)
 	page->name = "neighbours";
 	page->fill = fill_neighbours;
 	page->row = neighbour_row;
-	list(d, p, page, a);
+	list_some(d, p, page, a);
 	free(page);
 }

@@ -185,7 +185,7 @@ static json_t *reply(const struct wanted *w)
 	json_t *engines = json_array();
 
 	for (uint32_t i = 0; i < w->n; i++)
-		json_array_append_new(engines, json_integer((json_int_t)(w->first + i)));
+		json_array_append_new(engines, json_integer((json_int_t)w->first + i));
 	return json_pack("{s:s, s:o}", "interface", w->iface->name, "engines", engines);
 }
 

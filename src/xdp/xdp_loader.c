@@ -95,7 +95,9 @@ static int load(const char *ifname, struct stack_xdp **ret, struct err *e)
 	r = load_with(true, ret);
 	if (r == -EINVAL)
 		r = load_with(false, ret);
-	return r < 0 ? fail_load(ifname, -r, e) : 0;
+	if (r < 0)
+		fail_load(ifname, -r, e);
+	return r;
 }
 
 /* --- attach -------------------------------------------------------------------- */

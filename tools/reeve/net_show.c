@@ -96,8 +96,9 @@ int net_show_status(const json_t *reply)
 		putchar('\n');
 		say_iface(iface);
 		putchar('\n');
-		if (json_array_size(json_object_get(iface, "engines")))
-			status = show_engines(json_object_get(iface, "engines")) ?: status;
+		if (json_array_size(json_object_get(iface, "engines")) &&
+		    show_engines(json_object_get(iface, "engines")) != 0)
+			status = 1;
 	}
 	return status;
 }

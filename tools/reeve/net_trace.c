@@ -117,7 +117,7 @@ static int carry(int from, int to)
 	fcntl(from, F_SETFL, O_NONBLOCK);
 	while (!stopped && (r == 0 || r == -EAGAIN)) {
 		ppoll(fds, 2, NULL, &while_waiting);
-		r = fds[1].revents & POLLERR ? -EPIPE : carry_some(from, to);
+		r = (fds[1].revents & POLLERR) ? -EPIPE : carry_some(from, to);
 	}
 	while (stopped && r == 0)
 		r = carry_some(from, to);
