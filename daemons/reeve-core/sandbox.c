@@ -7,13 +7,9 @@
  *   3. system calls: those listed here; what only an intruder would call kills
  *      the process, the rest fails with EPERM
  * User, capabilities and no_new_privs were settled by reeved before the exec.
- *
- * Landlock has no library in Debian 12 and its header there is older than the
- * kernels this runs on, so the later bits are spelt out.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/landlock.h>
 #include <linux/sockios.h>
 #include <seccomp.h>
 #include <string.h>
@@ -24,81 +20,29 @@
 #include <unistd.h>
 
 #include "core.h"
+#include "mech/landlock.h"
 #include "mech/peer.h"
 #include "sandbox.h"
 
-#define FS_ABI1	    ((UINT64_C(1) << 13) - 1)
-#define FS_REFER    (UINT64_C(1) << 13) /* ABI 2 */
-#define FS_TRUNCATE (UINT64_C(1) << 14) /* ABI 3 */
-#define FS_IOCTL    (UINT64_C(1) << 15) /* ABI 5 */
-#define NET_TCP	    UINT64_C(3)		/* ABI 4: bind, connect */
-#define SCOPE_ALL   UINT64_C(3)		/* ABI 6: abstract sockets, signals */
-
-struct ruleset {
-	uint64_t fs, net, scope;
-};
-
-static struct ruleset ruleset_for(long abi)
-{
-	struct ruleset r = { .fs = FS_ABI1 };
-
-	if (abi >= 2)
-		r.fs |= FS_REFER;
-	if (abi >= 3)
-		r.fs |= FS_TRUNCATE;
-	if (abi >= 4)
-		r.net = NET_TCP;
-	if (abi >= 5)
-		r.fs |= FS_IOCTL;
-	if (abi >= 6)
-		r.scope = SCOPE_ALL;
-	return r;
-}
-
-/* The kernel refuses bits it does not know, and bytes beyond its own struct. */
-static size_t ruleset_size(long abi)
-{
-	return abi >= 6 ? 24 : abi >= 4 ? 16 : 8;
-}
-
-static int allow_reading(int ruleset, const char *path)
-{
-	struct landlock_path_beneath_attr rule = {
-		.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
-	};
-	_cleanup_fd_ int fd = open(path, O_PATH | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	rule.parent_fd = fd;
-	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
-		return -errno;
-	return 0;
-}
-
 static int enter_landlock(struct err *e)
 {
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	struct ruleset attr = ruleset_for(abi);
-	_cleanup_fd_ int fd = -1;
+	_cleanup_fd_ int fd = landlock_begin();
 	int r;
 
-	if (abi < 0) {
+	if (fd == -EOPNOTSUPP) {
 		log_say(LOG_WARN, "no Landlock on this kernel",
 			"user, capabilities and seccomp alone confine the core");
 		return 0;
 	}
-	fd = (int)syscall(SYS_landlock_create_ruleset, &attr, ruleset_size(abi), 0);
 	if (fd < 0)
-		return fail(e, errno, "can't make a Landlock ruleset: %m");
-	r = allow_reading(fd, "/proc");
+		return fail(e, -fd, "can't make a Landlock ruleset: %s", strerror(-fd));
+	r = landlock_allow(fd, "/proc", LANDLOCK_READ);
 	if (r == 0)
-		r = allow_reading(fd, "/sys");
+		r = landlock_allow(fd, "/sys", LANDLOCK_READ);
 	if (r < 0)
 		return fail(e, -r, "can't allow /proc and /sys: %s", strerror(-r));
-	if (syscall(SYS_landlock_restrict_self, fd, 0) < 0)
-		return fail(e, errno, "can't enter Landlock: %m");
-	return 0;
+	r = landlock_enter(fd);
+	return r < 0 ? fail(e, -r, "can't enter Landlock: %s", strerror(-r)) : 0;
 }
 
 static const int allowed[] = {
