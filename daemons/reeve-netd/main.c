@@ -14,6 +14,7 @@
 #include "net_flags.h"
 #include "net_log.h"
 #include "netd.h"
+#include "sandbox.h"
 
 static struct netd netd;
 
@@ -187,6 +188,8 @@ static int start(const char *runtime_dir, struct err *e)
 	r = status_open(&netd, runtime_dir, e);
 	if (r == 0)
 		r = kneigh_open(&netd, e);
+	if (r == 0)
+		r = sandbox_enter(runtime_dir, e);
 	if (r == 0)
 		r = open_ifaces(e);
 	return r == 0 ? links_open(&netd, e) : r;

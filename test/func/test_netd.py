@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from daemon import status_of
 from netd import MAC, OURS, OURS6, PATIENCE, THEIRS, Netd, NetLab, Wire, config
 from nic import Foreign, Outside
 
@@ -36,6 +37,16 @@ def test_ping_of_every_size(net, engines):
         done = subprocess.run(net.wire.outside_command("ping", "-n", "-c", 3, "-i", 0.01, "-W", 5, "-s",
                                                        size, OURS), capture_output=True, text=True)
         assert " 0% packet loss" in done.stdout, done.stdout
+
+
+def test_it_has_given_up_what_it_does_not_need(net):
+    """NET_ADMIN, NET_RAW, IPC_LOCK, SYS_RESOURCE, PERFMON, BPF at most; no way to get more."""
+    daemon = net.start()
+    for task in os.listdir(f"/proc/{daemon.pid}/task"):
+        status = status_of(f"{daemon.pid}/task/{task}")
+        assert status["NoNewPrivs"] == "1"
+        for kind in "CapPrm", "CapEff", "CapBnd":
+            assert int(status[kind], 16) & ~0xc001007000 == 0, (kind, status[kind])
 
 
 def test_fping_right_after_the_start_loses_nothing(net):
