@@ -20,45 +20,6 @@ static struct netd netd;
 
 /* --- what the stacks tell -------------------------------------------------------------------- */
 
-/* There are no applications yet, so there is nobody to connect, or to be connected to. */
-static void on_connected(void *arg, struct flow *f, int error)
-{
-	(void)arg;
-	if (!error)
-		flow_abort(f);
-}
-
-static bool on_accepted(void *arg, struct flow *f, void *listener)
-{
-	(void)arg;
-	(void)f;
-	(void)listener;
-	return false;
-}
-
-static bool on_received(void *arg, struct flow *f, uint8_t flags, const uint8_t *data, uint32_t len)
-{
-	(void)arg;
-	(void)f;
-	(void)flags;
-	(void)data;
-	(void)len;
-	return true;
-}
-
-static void on_sendable(void *arg, struct flow *f)
-{
-	(void)arg;
-	(void)f;
-}
-
-static void on_closed(void *arg, struct flow *f, int error)
-{
-	(void)arg;
-	(void)f;
-	(void)error;
-}
-
 static void on_resolve(void *arg, const struct ipaddr *ip)
 {
 	kneigh_resolve(&netd, arg, ip);
@@ -72,12 +33,8 @@ static void on_notice(void *arg, const char *text)
 		return;
 }
 
+/* There are no applications yet, so nobody connects or listens. */
 static const struct stack_user user = {
-	.connected = on_connected,
-	.accepted = on_accepted,
-	.received = on_received,
-	.sendable = on_sendable,
-	.closed = on_closed,
 	.resolve = on_resolve,
 	.notice = on_notice,
 };

@@ -54,7 +54,8 @@ struct stack_datagram {
 
 /*
  * What happens, told from within stack_poll() or from the call that leads to it. Any
- * function of this header may be called from there, about the same flow, too.
+ * function of this header may be called from there, about the same flow, too. Of who
+ * neither connects nor listens those about flows may be NULL.
  */
 struct stack_user {
 	/* The end of stack_connect(); after an error (positive errno) the flow is no more. */
