@@ -132,6 +132,16 @@ def orphans(reeved):
         return {i["pid"]: i["leases"] for i in native.all("ListInstances") if i["orphan"]}
 
 
+def killed_while_held(house):
+    """A reeved is killed; returned is who held lcore 50, and lives."""
+    reeved, peer = house.start(conf=CONF), house.peer(uid=1001)
+    client = reeved.connect_mtl(of=peer)
+    client.register()
+    assert client.get(50) == 0
+    reeved.kill()
+    return peer
+
+
 def test_leases_are_held_until_their_processes_end(house):
     first = house.start(conf=CONF)
     peer = house.peer(uid=1001)
@@ -167,12 +177,7 @@ def test_an_administrator_may_end_what_an_orphan_holds(house):
 
 
 def test_orphans_outlive_further_cores_and_reeveds(house):
-    first = house.start(conf=CONF)
-    peer = house.peer(uid=1001)
-    client = first.connect_mtl(of=peer)
-    client.register()
-    assert client.get(50) == 0
-    first.kill()
+    peer = killed_while_held(house)
     second = house.start(conf=CONF)
     second.core_may_die = True
     os.kill(second.core_pid(), signal.SIGKILL)
@@ -189,12 +194,7 @@ def test_orphans_outlive_further_cores_and_reeveds(house):
 
 def test_a_core_that_can_not_be_started_loses_nothing(house):
     """A reeved with nobody's leases would end; this one tries again, and asks for the time."""
-    first = house.start(conf=CONF)
-    peer = house.peer(uid=1001)
-    client = first.connect_mtl(of=peer)
-    client.register()
-    assert client.get(50) == 0
-    first.kill()
+    peer = killed_while_held(house)
     core = "/run/stage/usr/libexec/reeve/reeve-core"
     house.run("mount", "--bind", "/bin/false", core, check=True)
     second = house.start(conf=CONF, ready=False)
@@ -207,27 +207,18 @@ def test_a_core_that_can_not_be_started_loses_nothing(house):
 
 
 def test_many_kills_of_the_first_core(house):
-    reeved = house.start(conf=CONF)
-    peer = house.peer(uid=1001)
-    client = reeved.connect_mtl(of=peer)
-    client.register()
-    assert client.get(50) == 0
+    peer = killed_while_held(house)
     for _ in range(int(os.environ.get("KILLS", 5))):
-        reeved.kill()
         reeved = house.start(conf=CONF, ready=False)
         reeved.core_may_die = True
         os.kill(reeved.core_pid(), signal.SIGKILL)
         reeved.wait_notify("READY=1")
         assert orphans(reeved) == {peer.pid: 1}
+        reeved.kill()
 
 
 def test_who_ended_meanwhile_holds_nothing(house):
-    first = house.start(conf=CONF)
-    peer = house.peer(uid=1001)
-    client = first.connect_mtl(of=peer)
-    client.register()
-    assert client.get(50) == 0
-    first.kill()
+    peer = killed_while_held(house)
     peer.kill()
     second = house.start(conf=CONF)
     assert orphans(second) == {}
