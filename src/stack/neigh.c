@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "stack/hash.h"
 #include "stack/impl.h"
 
 /* On a network that loses a third, sixteen questions find everybody. */
@@ -21,13 +22,9 @@ static const struct mac everybody = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } };
 
 static struct neigh *set_of(const struct stack *s, const struct ipaddr *ip)
 {
-	uint64_t words[2], hash;
+	/* Once more: what makes IPv4 addresses differ is in the upper half of the last word. */
+	uint64_t hash = hash_mix(hash_ip(s->key[0], ip), s->key[1]);
 
-	memcpy(words, ip->b, sizeof(words));
-	hash = (words[0] ^ s->key[0]) * UINT64_C(0x9fb21c651e98df25);
-	hash = ((hash ^ hash >> 32) ^ words[1] ^ s->key[1]) * UINT64_C(0x9fb21c651e98df25);
-	/* Carries go up only: what makes IPv4 addresses differ is in the upper half of words[1]. */
-	hash = (hash ^ hash >> 32) * UINT64_C(0x9fb21c651e98df25);
 	return &s->neighs[(uint32_t)(hash >> 32) % (s->conf.neighbours / WAYS) * WAYS];
 }
 

@@ -1,29 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Flows by their four names, under a hash that strangers can't foresee. */
-#include <string.h>
-
+#include "stack/hash.h"
 #include "stack/impl.h"
-
-static uint64_t mix(uint64_t hash, uint64_t word)
-{
-	hash = (hash ^ word) * UINT64_C(0x9fb21c651e98df25);
-	return hash ^ hash >> 32;
-}
-
-static uint64_t mix_bytes(uint64_t hash, const void *at)
-{
-	uint64_t words[2];
-
-	memcpy(words, at, sizeof(words));
-	return mix(mix(hash, words[0]), words[1]);
-}
 
 static uint32_t place_of(const struct stack *s, const struct flow_name *n)
 {
-	uint64_t hash = mix(s->key[0], (uint64_t)n->local_port << 16 | n->remote_port);
+	uint64_t hash = hash_mix(s->key[0], (uint64_t)n->local_port << 16 | n->remote_port);
 
-	hash = mix_bytes(hash, n->remote.b);
-	hash = mix(mix_bytes(hash, n->local.b), s->key[1]);
+	hash = hash_ip(hash, &n->remote);
+	hash = hash_mix(hash_ip(hash, &n->local), s->key[1]);
 	return (uint32_t)(hash >> 20) & s->table_mask;
 }
 
