@@ -74,8 +74,7 @@ void flow_heard(struct flow *f)
 	send_timer(f);
 }
 
-/* --- packets ------------------------------------------------------------------------------------
- */
+/* --- packets ------------------------------------------------------------------------- */
 
 static void input_syn(struct flow *f, const struct mac *from)
 {
@@ -86,7 +85,7 @@ static void input_syn(struct flow *f, const struct mac *from)
 
 		f->hint = *from;
 		output_flow(f, &m, NULL, 0);
-	} else if (f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSING) {
+	} else if (flow_is_up(f)) {
 		doubt_peer(f);
 	}
 }
@@ -117,7 +116,7 @@ static void input_ack(struct flow *f, const struct machnet *m)
 	if (f->state == FLOW_SYN_RECEIVED && m->ack == 1) {
 		flow_heard(f);
 		open_accepted(f);
-	} else if (f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSING) {
+	} else if (flow_is_up(f)) {
 		flow_heard(f);
 		send_acked(f, m->ack);
 	}
@@ -130,7 +129,7 @@ static void input_data(struct flow *f, const struct machnet *m, const uint8_t *d
 	/* It would not send any without having heard of our SYN-ACK. */
 	if (f->state == FLOW_SYN_RECEIVED && m->seq == f->rcv)
 		open_accepted(f);
-	if (f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSING)
+	if (flow_is_up(f))
 		recv_data(f, m, data, len);
 }
 
@@ -224,8 +223,7 @@ void flow_due(struct flow *f)
 		send_timeout(f);
 }
 
-/* --- what its user does ------------------------------------------------------------------------
- */
+/* --- what its user does -------------------------------------------------------------- */
 
 static bool is_over(const struct flow *f)
 {

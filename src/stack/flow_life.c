@@ -167,10 +167,6 @@ void flow_reset(struct flow *f, int error)
 {
 	enum flow_state was = f->state;
 
-	if (was == FLOW_SYN_RECEIVED) {
-		flow_bury(f);
-		return;
-	}
 	flow_begin_reset(f);
 	tell_end(f, was, error);
 }

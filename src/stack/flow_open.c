@@ -129,7 +129,6 @@ static void established(struct flow *f)
 void open_accepted(struct flow *f)
 {
 	struct stack *s = f->stack;
-
 	struct listener *l = stack_listener(s, &f->name.local, f->name.local_port);
 
 	if (!l || s->stats.flows >= s->conf.flows) {

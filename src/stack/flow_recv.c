@@ -12,11 +12,6 @@
 
 #include "stack/impl.h"
 
-static bool is_up(const struct flow *f)
-{
-	return f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSING;
-}
-
 static void owe_ack(struct flow *f)
 {
 	f->owes_ack = true;
@@ -34,7 +29,7 @@ void recv_owed(struct stack *s)
 
 		s->owe_ack = f->owe_next;
 		f->in_owe_ack = false;
-		if (f->owes_ack && is_up(f))
+		if (f->owes_ack && flow_is_up(f))
 			send_ack(f);
 	}
 }
@@ -71,9 +66,9 @@ static bool deliver(struct flow *f, uint8_t flags, const uint8_t *data, uint32_t
 	f->rcv++;
 	f->old_acks = 0;
 	s->stats.data++;
-	if (is_up(f))
+	if (flow_is_up(f))
 		owe_ack(f);
-	return is_up(f);
+	return flow_is_up(f);
 }
 
 /* Whoever is told may close the flow, and what is held is gone: this one is not held then. */
@@ -173,7 +168,7 @@ void recv_data(struct flow *f, const struct machnet *m, const uint8_t *data, uin
 
 void flow_resume(struct flow *f)
 {
-	if (!is_up(f) || !f->stuck)
+	if (!flow_is_up(f) || !f->stuck)
 		return;
 	f->stuck = false;
 	deliver_held(f);

@@ -84,6 +84,12 @@ struct flow {
 	uint64_t resent;
 };
 
+/* Its peer is there, as far as anybody knows. */
+static inline bool flow_is_up(const struct flow *f)
+{
+	return f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSING;
+}
+
 struct listener {
 	struct ipaddr ip;
 	uint16_t port;
@@ -188,7 +194,7 @@ struct flow *flow_new(struct stack *s, const struct flow_name *name);
 void flow_bury(struct flow *f);
 /* It is no more, and its user is told. */
 void flow_end(struct flow *f, int error);
-/* The same, and the peer is told. */
+/* Of one that is up: the same, and the peer is told. */
 void flow_reset(struct flow *f, int error);
 /* The peer alone is told, now and some times more. */
 void flow_begin_reset(struct flow *f);
