@@ -14,65 +14,13 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "mech/sockfile.h"
 
 enum { BACKLOG = 16 };
 
-static struct sockaddr_un address(const char *path)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-
-	str_copy(a.sun_path, sizeof(a.sun_path), path);
-	return a;
-}
-
-/* Only a refused connection proves that nobody serves the socket. */
-static bool is_stale(const char *path)
-{
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un a = address(path);
-
-	return fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 &&
-	       errno == ECONNREFUSED;
-}
-
-/*
- * Moved aside before it is removed, so that a socket which took the stale one's place
- * meanwhile is recognised and put back.
- */
-static int remove_stale(const char *path, const struct stat *seen, struct err *e)
-{
-	char aside[sizeof(((struct door *)0)->path) + 16];
-	struct stat moved;
-
-	snprintf(aside, sizeof(aside), "%s.%d", path, (int)getpid());
-	if (rename(path, aside) < 0)
-		return fail(e, errno, "can't remove the stale socket %s: %m", path);
-	if (lstat(aside, &moved) == 0 && moved.st_ino != seen->st_ino) {
-		if (link(aside, path) == 0)
-			unlink(aside);
-		return fail(e, EADDRINUSE, "%s was taken by another program just now", path);
-	}
-	unlink(aside);
-	return 0;
-}
-
-static int clear_path(const char *path, struct err *e)
-{
-	struct stat st;
-
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : fail(e, errno, "can't look at %s: %m", path);
-	if (!S_ISSOCK(st.st_mode))
-		return fail(e, EEXIST, "%s exists and is no socket", path);
-	if (!is_stale(path))
-		return fail(e, EADDRINUSE,
-			    "another netd serves %s; stop it, or name another --runtime_dir", path);
-	return remove_stale(path, &st, e);
-}
-
 static int bind_private(int fd, const char *path, struct err *e)
 {
-	struct sockaddr_un a = address(path);
+	struct sockaddr_un a = sockfile_address(path);
 	mode_t mask = umask(0177);
 	int r;
 
@@ -114,7 +62,7 @@ int door_open(struct door *door, const char *dir, struct err *e)
 		return fail(e, ENAMETOOLONG, "the path %.80s... is too long for a socket", dir);
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return fail(e, errno, "can't make the directory %s: %m", dir);
-	r = clear_path(path, e);
+	r = sockfile_clear(path, "another netd", "stop it, or name another --runtime_dir", e);
 	if (r < 0)
 		return r;
 	door->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "base/rate.h"
 #include "base/str.h"
+#include "mech/sockfile.h"
 #include "reeved.h"
 
 /* Connections taken from one socket before the others get their turn. */
@@ -46,61 +47,6 @@ static int make_parent(const char *path, struct err *e)
 	return 0;
 }
 
-static struct sockaddr_un address(const char *path)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-
-	str_copy(a.sun_path, sizeof(a.sun_path), path);
-	return a;
-}
-
-/* Only a refused connection proves that nobody serves the socket. */
-static bool is_stale(const char *path)
-{
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un a = address(path);
-
-	return fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 &&
-	       errno == ECONNREFUSED;
-}
-
-/*
- * Moved aside before it is removed, so that a socket which took the stale
- * one's place meanwhile is recognised and put back.
- */
-static int remove_stale(const char *path, const struct stat *seen, struct err *e)
-{
-	char aside[CONF_PATH_MAX + 16];
-	struct stat moved;
-
-	snprintf(aside, sizeof(aside), "%s.%d", path, (int)getpid());
-	if (rename(path, aside) < 0)
-		return fail(e, errno, "can't remove the stale socket %s: %m", path);
-	if (lstat(aside, &moved) == 0 && moved.st_ino != seen->st_ino) {
-		if (link(aside, path) == 0)
-			unlink(aside);
-		return fail(e, EADDRINUSE, "%s was taken by another program just now", path);
-	}
-	unlink(aside);
-	return 0;
-}
-
-static int clear_path(const char *path, struct err *e)
-{
-	struct stat st;
-
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : fail(e, errno, "can't look at %s: %m", path);
-	if (!S_ISSOCK(st.st_mode))
-		return fail(e, EEXIST, "%s exists and is no socket", path);
-	if (!is_stale(path))
-		return fail(e, EADDRINUSE,
-			    "another program serves %s; stop it first, two would lease the same "
-			    "cores",
-			    path);
-	return remove_stale(path, &st, e);
-}
-
 static int bind_private(int fd, const char *path, char *ret_temp, size_t size, struct err *e)
 {
 	struct sockaddr_un a;
@@ -112,7 +58,7 @@ static int bind_private(int fd, const char *path, char *ret_temp, size_t size, s
 		return fail(e, EIO, "no random numbers are to be had");
 	if ((size_t)snprintf(ret_temp, size, "%s.%08x", path, suffix) >= sizeof(a.sun_path))
 		return fail(e, ENAMETOOLONG, "the socket path %s is too long", path);
-	a = address(ret_temp);
+	a = sockfile_address(ret_temp);
 	unlink(ret_temp);
 	mask = umask(0111);
 	r = bind(fd, (struct sockaddr *)&a, sizeof(a));
@@ -238,7 +184,7 @@ static bool is_ours(int fd, const char *path, struct stat *ret)
 	socklen_t len = sizeof(bound);
 
 	return lstat(path, ret) == 0 && S_ISSOCK(ret->st_mode) &&
-	       getsockname(fd, (struct sockaddr *)&bound, &len) == 0 && !is_stale(path);
+	       getsockname(fd, (struct sockaddr *)&bound, &len) == 0 && !sockfile_is_stale(path);
 }
 
 /* false: there is none that could be gone on with. */
@@ -282,7 +228,8 @@ int door_open(struct reeved *d, enum pp_door kind, const char *path, struct err 
 	r = make_parent(path, e);
 	if (r < 0)
 		return r;
-	r = clear_path(path, e);
+	r = sockfile_clear(path, "another program", "stop it first, two would lease the same cores",
+			   e);
 	if (r < 0)
 		return r;
 	d->clients.foreign_fds = !descriptors_refuse(fd);
