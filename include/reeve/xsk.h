@@ -71,6 +71,33 @@ int reeve_xsk_send(struct reeve_xsk *x, const void *frame, unsigned len);
 int reeve_add_port(struct reeve *r, const char *nic, uint16_t port, uint64_t *ret_lease);
 int reeve_remove_port(struct reeve *r, const char *nic, uint16_t port);
 
+/* --- the parts, for who has rings and a packet layer of his own ------------------------- */
+
+struct reeve_queue {
+	uint64_t lease;
+	unsigned queue;
+};
+
+/* `count` of a NIC, all or nothing, into *ret; errors as reeve_acquire(). `name` may be NULL. */
+int reeve_acquire_queues(struct reeve *r, const char *nic, size_t count, const char *name,
+			 struct reeve_queue *ret);
+
+/* An AF_XDP socket, and the memory that is registered with it as its frames. */
+struct reeve_socket {
+	int sock, memory; /* the caller's; the memory is to be mapped, and shared */
+	/* Whether it is bound. If not: map the rings, then bind it to ifindex and queue. */
+	bool bound;
+	unsigned ifindex, queue;
+	unsigned frames, frame_size, ring;
+};
+
+/*
+ * For a leased queue. In: frames, frame_size and ring as in struct reeve_xsk_want, 0 for what it
+ * says there; out: all of it, as it was made. Frames come to it at once. -EBUSY: the queue has a
+ * socket.
+ */
+int reeve_open_socket(struct reeve *r, uint64_t lease, struct reeve_socket *s);
+
 #ifdef __cplusplus
 }
 #endif

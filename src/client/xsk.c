@@ -2,7 +2,6 @@
 #include "client/xsk.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -10,9 +9,10 @@
 
 #include "base/str.h"
 #include "client/member.h"
+#include "client/queue.h"
 #include "client/want.h"
 
-enum { WANT_SIZE_FIRST = sizeof(struct reeve_xsk_want), FRAMES_MAX = 1 << 20 };
+enum { WANT_SIZE_FIRST = sizeof(struct reeve_xsk_want) };
 
 /* --- ports ---------------------------------------------------------------------- */
 
@@ -56,56 +56,6 @@ int reeve_remove_port(struct reeve *r, const char *nic, uint16_t port)
 
 /* --- the socket ------------------------------------------------------------------ */
 
-/* What the daemon says of a socket that it made. */
-enum { FREED_WITHIN_MS = 200, FREED_STEP_MS = 5 };
-
-struct made {
-	bool bound;
-	uint32_t ifindex, queue, frames, frame_size, ring;
-};
-
-static bool power_of_two(uint32_t n)
-{
-	return n && !(n & (n - 1));
-}
-
-static int read_made(const json_t *reply, struct err *e, struct made *ret)
-{
-	struct members m = { .object = reply, .e = e };
-	struct made made = { .bound = member_bool(&m, "bound"),
-			     .ifindex = (uint32_t)member_u64(&m, "ifindex", INT32_MAX),
-			     .queue = (uint32_t)member_u64(&m, "queue", UINT16_MAX),
-			     .frames = (uint32_t)member_u64(&m, "frames", FRAMES_MAX),
-			     .frame_size = (uint32_t)member_u64(&m, "frame_size", FRAMES_MAX),
-			     .ring = (uint32_t)member_u64(&m, "ring", FRAMES_MAX) };
-
-	if (m.bad)
-		return -EPROTO;
-	if (made.frames < 4 || !power_of_two(made.frame_size) || !power_of_two(made.ring))
-		return fail(e, EPROTO, "the daemon tells of a socket that can't be");
-	*ret = made;
-	return 0;
-}
-
-static json_t *socket_json(uint64_t lease, const struct reeve_xsk_want *w)
-{
-	const struct {
-		const char *name;
-		unsigned value;
-	} given[] = { { "frames", w->frames },
-		      { "frame_size", w->frame_size },
-		      { "ring", w->ring } };
-	json_t *o = json_pack("{s:I}", "lease", (json_int_t)lease);
-
-	for (size_t i = 0; o && i < ARRAY_SIZE(given); i++)
-		if (given[i].value &&
-		    json_object_set_new(o, given[i].name, json_integer(given[i].value)) < 0) {
-			json_decref(o);
-			return NULL;
-		}
-	return o;
-}
-
 static int map_memory(struct reeve_xsk *x, int memory, uint32_t frames, struct err *e)
 {
 	struct stat st;
@@ -125,7 +75,7 @@ static int map_memory(struct reeve_xsk *x, int memory, uint32_t frames, struct e
 }
 
 /* Before Linux 6.4 rings can't be mapped once the socket is bound. */
-static int bind_socket(const struct reeve_xsk *x, const struct made *made, struct err *e)
+static int bind_socket(const struct reeve_xsk *x, const struct reeve_socket *made, struct err *e)
 {
 	struct sockaddr_xdp addr = { .sxdp_family = AF_XDP,
 				     .sxdp_flags = XDP_USE_NEED_WAKEUP,
@@ -138,7 +88,7 @@ static int bind_socket(const struct reeve_xsk *x, const struct made *made, struc
 		    strerror(errno));
 }
 
-static int set_up(struct reeve_xsk *x, const struct made *made, int memory)
+static int set_up(struct reeve_xsk *x, const struct reeve_socket *made, int memory)
 {
 	struct err *e = &x->daemon->err;
 	int n;
@@ -154,38 +104,19 @@ static int set_up(struct reeve_xsk *x, const struct made *made, int memory)
 	return n;
 }
 
-/* The kernel frees a queue only some time after its last socket was closed. */
-static int ask_for_socket(struct reeve_xsk *x, const struct reeve_xsk_want *w, json_t **ret)
-{
-	uint64_t until = deadline_in(FREED_WITHIN_MS);
-	int n;
-
-	do {
-		n = call(x->daemon, "OpenSocket", socket_json(x->lease, w), ret);
-		if (n == -EBUSY)
-			poll(NULL, 0, FREED_STEP_MS);
-	} while (n == -EBUSY && deadline_in(0) < until);
-	return n;
-}
-
 static int open_socket(struct reeve_xsk *x, const struct reeve_xsk_want *w)
 {
-	_cleanup_json_ json_t *reply = NULL;
-	_cleanup_fd_ int memory = -1;
-	struct reeve *r = x->daemon;
-	struct made made = { 0 };
-	int fds[2], n;
+	struct reeve_socket made = { .frames = w->frames,
+				     .frame_size = w->frame_size,
+				     .ring = w->ring };
+	int n = reeve_open_socket(x->daemon, x->lease, &made);
 
-	n = ask_for_socket(x, w, &reply);
 	if (n < 0)
 		return n;
-	if (conn_take_fds(&r->conn, fds, 2, &r->err) < 0)
-		return call_misread(r);
-	x->sock = fds[0];
-	memory = fds[1];
-	if (read_made(reply, &r->err, &made) < 0)
-		return call_misread(r);
-	return set_up(x, &made, memory);
+	x->sock = made.sock;
+	n = set_up(x, &made, made.memory);
+	close(made.memory);
+	return n;
 }
 
 /* --- all of it -------------------------------------------------------------------- */
@@ -200,31 +131,16 @@ static json_t *queues_json(const struct reeve_xsk_want *w)
 	return json_pack("{s:s, s:s, s:s*}", "nic", w->nic, "queues", queue, "name", w->name);
 }
 
-static int read_queue(struct reeve_xsk *x, const json_t *reply)
-{
-	struct members m = { .object = reply, .e = &x->daemon->err };
-	const json_t *leases = member_array(&m, "leases");
-	const char *queues = member_text(&m, "queues");
-	struct members lease = { .object = json_array_get(leases, 0), .e = m.e, .bad = m.bad };
-	uint64_t id = member_u64(&lease, "lease", INT64_MAX), queue = 0;
-
-	if (lease.bad)
-		return -EPROTO;
-	x->lease = id;
-	if (json_array_size(leases) != 1 || str_u64(queues, UINT16_MAX, &queue) < 0)
-		return fail(m.e, EPROTO, "the daemon leased something that is not one queue");
-	x->queue = (unsigned)queue;
-	return 0;
-}
-
 static int lease_queue(struct reeve_xsk *x, const struct reeve_xsk_want *w)
 {
-	_cleanup_json_ json_t *reply = NULL;
-	int n = call(x->daemon, "AcquireQueues", queues_json(w), &reply);
+	struct reeve_queue q;
+	int n = queues_lease(x->daemon, queues_json(w), &q, 1);
 
 	if (n < 0)
 		return n;
-	return read_queue(x, reply) < 0 ? call_misread(x->daemon) : 0;
+	x->lease = q.lease;
+	x->queue = q.queue;
+	return 0;
 }
 
 static int add_ports(struct reeve_xsk *x, const struct reeve_xsk_want *w)
