@@ -42,7 +42,7 @@ struct flow *flow_new(struct stack *s, const struct flow_name *name)
 {
 	struct flow *f;
 
-	if (!has_free(s) || !port_take(s, name->local_port))
+	if (!has_free(s) || !port_take(s, &name->local, name->local_port))
 		return NULL;
 	f = take_free(s);
 	*f = (struct flow){ .stack = s,
@@ -99,7 +99,7 @@ void flow_bury(struct flow *f)
 	leave_lists(f);
 	timer_clear(f);
 	table_remove(f);
-	port_give(s, f->name.local_port);
+	port_give(s, &f->name.local, f->name.local_port);
 	f->state = FLOW_DEAD;
 	f->next = s->dead;
 	s->dead = f;

@@ -63,9 +63,10 @@ int stack_connect(struct stack *s, const struct ipaddr *local, const struct ipad
 		return -ENETUNREACH;
 	if (s->stats.flows >= s->conf.flows)
 		return -ENOMEM;
-	if (!port_find(s, &name.local_port))
+	if (!port_find(s, local, &name.local_port))
 		return -EADDRINUSE;
 	f = flow_new(s, &name);
+	port_give(s, local, name.local_port); /* the flow has it now */
 	if (!f)
 		return -ENOMEM;
 	s->stats.flows++;

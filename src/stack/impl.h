@@ -125,7 +125,8 @@ struct stack {
 	uint32_t half_open_at;
 
 	struct listener *listeners;
-	uint32_t *port_users; /* by port: listeners and flows */
+	uint32_t *port_users;	/* by port: listeners and flows */
+	uint32_t *shared_users; /* those on addresses with ports_only; NULL: there is none */
 	uint16_t next_port;
 
 	struct neigh *neighs;
@@ -259,9 +260,9 @@ void steer_to_all(struct stack *s, const uint8_t *frame, uint32_t len);
 /* Whether it has an engine of that number. */
 bool steer_has(const struct steering *t, uint32_t engine);
 /* One user more; false: it is another engine's. */
-bool port_take(struct stack *s, uint16_t port);
-void port_give(struct stack *s, uint16_t port);
-/* One that nobody uses, for a flow of ours. */
-bool port_find(struct stack *s, uint16_t *ret);
+bool port_take(struct stack *s, const struct ipaddr *ip, uint16_t port);
+void port_give(struct stack *s, const struct ipaddr *ip, uint16_t port);
+/* Takes one that nobody uses. */
+bool port_find(struct stack *s, const struct ipaddr *ip, uint16_t *ret);
 
 #endif

@@ -30,6 +30,16 @@ static int check_conf(const struct stack_conf *c)
 	return ipaddr_is4(&c->gateways[1]) ? -EINVAL : 0;
 }
 
+/* Whether somebody wants to know of ports on addresses that the kernel has, too. */
+static bool tells_ports(const struct stack_conf *c)
+{
+	uint32_t i = 0;
+
+	while (i < c->naddrs && !c->addrs[i].ports_only)
+		i++;
+	return c->own_port && i < c->naddrs;
+}
+
 static bool make_tables(struct stack *s)
 {
 	uint32_t buckets = 64;
@@ -43,6 +53,11 @@ static bool make_tables(struct stack *s)
 	s->listeners = calloc(s->conf.listeners, sizeof(*s->listeners));
 	s->neighs = calloc(s->conf.neighbours, sizeof(*s->neighs));
 	s->port_users = calloc(PORTS, sizeof(*s->port_users));
+	if (tells_ports(&s->conf)) {
+		s->shared_users = calloc(PORTS, sizeof(*s->shared_users));
+		if (!s->shared_users)
+			return false;
+	}
 	return s->table && s->flows && s->heap && s->listeners && s->neighs && s->port_users &&
 	       segs_init(&s->segs, s->conf.segments) == 0;
 }
@@ -88,6 +103,7 @@ void stack_free(struct stack *s)
 	if (!s)
 		return;
 	free(s->segs.all);
+	free(s->shared_users);
 	free(s->port_users);
 	free(s->neighs);
 	free(s->listeners);
@@ -176,7 +192,7 @@ int stack_listen(struct stack *s, const struct ipaddr *ip, uint16_t port, void *
 
 		if (l->used)
 			continue;
-		if (!port_take(s, port))
+		if (!port_take(s, ip, port))
 			return -EADDRINUSE;
 		*l = (struct listener){ .ip = *ip, .port = port, .used = true, .user = listener };
 		s->stats.listeners++;
@@ -193,7 +209,7 @@ int stack_unlisten(struct stack *s, const struct ipaddr *ip, uint16_t port)
 		return -ENOENT;
 	l->used = false;
 	s->stats.listeners--;
-	port_give(s, port);
+	port_give(s, ip, port);
 	return 0;
 }
 

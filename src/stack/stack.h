@@ -103,7 +103,14 @@ struct stack_conf {
 	struct steering *steering; /* NULL: it is the only engine */
 	uint32_t engine;	   /* its number there */
 	const struct stack_user *user;
-	void *arg;
+	/*
+	 * From now on (not any more) the stack wants what comes to that UDP port, on addresses
+	 * with ports_only. false: it can't have it, so nobody listens there, and no flow
+	 * begins there. Called from within stack_connect(), stack_listen(), and wherever a
+	 * flow ends. NULL: it gets them all.
+	 */
+	bool (*own_port)(void *arg, uint16_t port, bool on);
+	void *arg; /* of it, and of `user` */
 };
 
 /* -ENOMEM, -EINVAL. */

@@ -148,26 +148,65 @@ bool steer_has(const struct steering *t, uint32_t engine)
 	return engine < t->engines;
 }
 
-bool port_take(struct stack *s, uint16_t port)
+/* Among the engines. */
+static bool claim(struct stack *s, uint16_t port)
 {
 	struct steering *t = s->conf.steering;
 	uint8_t nobody = 0;
 
-	if (!s->port_users[port] && t &&
-	    !atomic_compare_exchange_strong(&t->owners[port], &nobody,
-					    (uint8_t)(s->conf.engine + 1)))
+	return s->port_users[port] || !t ||
+	       atomic_compare_exchange_strong(&t->owners[port], &nobody,
+					      (uint8_t)(s->conf.engine + 1));
+}
+
+static void disclaim(struct stack *s, uint16_t port)
+{
+	if (!s->port_users[port] && s->conf.steering)
+		atomic_store(&s->conf.steering->owners[port], 0);
+}
+
+/* Where the kernel has the address, too, it has to let us have the port. */
+static bool is_shared(const struct stack *s, const struct ipaddr *ip)
+{
+	return s->shared_users && stack_own(s, ip)->ports_only;
+}
+
+static bool share(struct stack *s, const struct ipaddr *ip, uint16_t port)
+{
+	if (!is_shared(s, ip))
+		return true;
+	if (!s->shared_users[port] && !s->conf.own_port(s->conf.arg, port, true))
 		return false;
+	s->shared_users[port]++;
+	return true;
+}
+
+static void unshare(struct stack *s, const struct ipaddr *ip, uint16_t port)
+{
+	if (is_shared(s, ip) && --s->shared_users[port] == 0)
+		s->conf.own_port(s->conf.arg, port, false);
+}
+
+bool port_take(struct stack *s, const struct ipaddr *ip, uint16_t port)
+{
+	if (!claim(s, port))
+		return false;
+	if (!share(s, ip, port)) {
+		disclaim(s, port);
+		return false;
+	}
 	s->port_users[port]++;
 	return true;
 }
 
-void port_give(struct stack *s, uint16_t port)
+void port_give(struct stack *s, const struct ipaddr *ip, uint16_t port)
 {
-	if (--s->port_users[port] == 0 && s->conf.steering)
-		atomic_store(&s->conf.steering->owners[port], 0);
+	unshare(s, ip, port);
+	s->port_users[port]--;
+	disclaim(s, port);
 }
 
-bool port_find(struct stack *s, uint16_t *ret)
+bool port_find(struct stack *s, const struct ipaddr *ip, uint16_t *ret)
 {
 	for (uint32_t i = 0; i < PORTS; i++) {
 		uint16_t port;
@@ -175,8 +214,7 @@ bool port_find(struct stack *s, uint16_t *ret)
 		if (s->next_port < FIRST_PORT)
 			s->next_port = FIRST_PORT;
 		port = s->next_port++;
-		if (!s->port_users[port] && port_take(s, port)) {
-			port_give(s, port);
+		if (!s->port_users[port] && port_take(s, ip, port)) {
 			*ret = port;
 			return true;
 		}

@@ -306,8 +306,97 @@ static void test_a_port_of_seventy_thousand_flows(void **state)
 	(void)state;
 	assert_int_equal(stack_listen(host->stack, &host->ip, 888, NULL), 0);
 	for (uint32_t i = 0; i < 65535; i++)
-		assert_true(port_take(host->stack, 888));
+		assert_true(port_take(host->stack, &host->ip, 888));
 	assert_non_null(stack_listener(host->stack, &host->ip, 888));
+}
+
+/* --- addresses that the kernel has, too ---------------------------------------------------- */
+
+static struct {
+	uint16_t on, off; /* the last ones */
+	uint32_t now, asked;
+	uint16_t refused; /* below it */
+} own;
+
+static bool on_own_port(void *arg, uint16_t port, bool on)
+{
+	(void)arg;
+	own.asked++;
+	if (on && port < own.refused)
+		return false;
+	*(on ? &own.on : &own.off) = port;
+	own.now += on ? 1 : (uint32_t)-1;
+	return true;
+}
+
+static void on_connected(void *arg, struct flow *f, int error)
+{
+	(void)arg;
+	(void)f;
+	(void)error;
+}
+
+static struct host *host_of_the_kernel(struct host **whole)
+{
+	static struct stack_user user;
+	struct stack_conf conf;
+
+	memset(&own, 0, sizeof(own));
+	host_conf(&conf, "10.0.0.8");
+	conf.addrs[0].ports_only = true;
+	assert_int_equal(ipaddr_parse("10.0.0.9", &conf.addrs[1].ip), 0);
+	conf.naddrs = 2;
+	conf.own_port = on_own_port;
+	user.connected = on_connected;
+	conf.user = &user;
+	*whole = world_host(&w, "10.0.0.7", NULL);
+	return world_host_conf(&w, NULL, 0, &conf);
+}
+
+static void test_ports_of_the_kernels_addresses(void **state)
+{
+	struct host *other, *h = host_of_the_kernel(&other);
+	struct ipaddr ours;
+	struct flow *f;
+
+	(void)state;
+	assert_int_equal(ipaddr_parse("10.0.0.9", &ours), 0);
+	assert_int_equal(stack_listen(h->stack, &h->ip, 888, NULL), 0);
+	assert_int_equal(own.on, 888);
+	/* Once, and not for the address that is the stack's alone. */
+	assert_int_equal(stack_listen(h->stack, &ours, 888, NULL), 0);
+	assert_int_equal(stack_listen(h->stack, &ours, 999, NULL), 0);
+	assert_int_equal(own.asked, 1);
+	assert_int_equal(stack_unlisten(h->stack, &h->ip, 888), 0);
+	assert_int_equal(own.off, 888);
+	assert_int_equal(own.now, 0);
+	assert_int_equal(stack_connect(h->stack, &ours, &other->ip, 1, NULL, &f), 0);
+	assert_int_equal(own.asked, 2);
+	assert_int_equal(stack_connect(h->stack, &h->ip, &other->ip, 1, NULL, &f), 0);
+	assert_int_equal(own.now, 1);
+	assert_int_equal(own.on, flow_name(f)->local_port);
+	flow_abort(f);
+	world_run(&w, 30 * NS_PER_S);
+	assert_int_equal(own.now, 0);
+	assert_int_equal(own.off, own.on);
+}
+
+static void test_ports_that_the_kernel_keeps(void **state)
+{
+	struct host *other, *h = host_of_the_kernel(&other);
+	struct stack_stats before, after;
+	struct flow *f;
+
+	(void)state;
+	own.refused = 65535;
+	assert_int_equal(stack_listen(h->stack, &h->ip, 888, NULL), -EADDRINUSE);
+	assert_int_equal(stack_connect(h->stack, &h->ip, &other->ip, 1, NULL, &f), 0);
+	assert_int_equal(flow_name(f)->local_port, 65535);
+	before = stats(h);
+	assert_int_equal(stack_connect(h->stack, &h->ip, &other->ip, 1, NULL, &f), -EADDRINUSE);
+	after = stats(h);
+	assert_int_equal(before.flows, after.flows);
+	assert_int_equal(own.now, 1);
 }
 
 /* The same ports again, from a host that knows nothing of the flow that stands. */
@@ -388,6 +477,8 @@ int main(void)
 		TEST(test_a_flood_of_syns),
 		TEST(test_ten_thousand_flows),
 		TEST(test_a_port_of_seventy_thousand_flows),
+		TEST(test_ports_of_the_kernels_addresses),
+		TEST(test_ports_that_the_kernel_keeps),
 		TEST(test_a_host_that_came_back_gets_in),
 		TEST(test_a_host_that_came_back_gets_in_while_it_is_spoken_to),
 		TEST(test_closed_flows_make_way),
