@@ -2,22 +2,16 @@
 #include "iface.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/str.h"
-#include "mech/ethgroup.h"
-#include "mech/ethnl.h"
 #include "mech/netdev.h"
-#include "port/af_xdp.h"
 #include "stack/steer.h"
 
 /* For each engine. Pages that no flow needs are never touched. */
@@ -102,61 +96,7 @@ static int find_shared(struct iface *f, struct err *e)
 	return 0;
 }
 
-/* Solicitations for our addresses go to groups that the kernel need not be in. */
-static int join_groups(struct iface *f, struct err *e)
-{
-	uint8_t group[6] = { 0x33, 0x33, 0xff };
-	int r = 0;
-
-	for (uint32_t i = 0; r == 0 && i < f->conf->naddrs; i++) {
-		const struct ipaddr *ip = &f->conf->addrs[i].ip;
-
-		if (ipaddr_is4(ip))
-			continue;
-		if (f->groups < 0)
-			f->groups = ethgroup_socket();
-		memcpy(group + 3, ip->b + 13, 3);
-		r = f->groups < 0 ? f->groups : ethgroup_join(f->groups, f->ifindex, group);
-	}
-	return r < 0 ? fail(e, -r, "can't have %s take IPv6 solicitations: %s", f->name,
-			    strerror(-r))
-		     : 0;
-}
-
-/* --- its queues ------------------------------------------------------------------------------ */
-
-static int with_channels(struct iface *f, uint32_t want, struct err *e)
-{
-	_cleanup_fd_ int sock = ethnl_socket();
-	struct ethnl_channels now;
-	struct ethnl n;
-	int r;
-
-	if (sock < 0 || ethnl_open(&n, sock, false, e) < 0 ||
-	    ethnl_get_channels(&n, f->ifindex, &now) < 0 || ethnl_queues(&now) == want)
-		return 0; /* one queue, or a driver that does not tell: the sockets will */
-	r = ethnl_set_channels(&n, f->ifindex, want, e);
-	if (r < 0)
-		return fail(e, -r,
-			    "%s spreads frames over %u queues and can't be set to %u, one for each "
-			    "of engine_threads: %s",
-			    f->name, ethnl_queues(&now), want, strerror(-r));
-	if (!f->channels_were)
-		f->channels_were = ethnl_queues(&now);
-	return 0;
-}
-
-static int open_port(struct iface *f, struct engine *en, struct err *e)
-{
-	struct af_xdp_want want = AF_XDP_WANT(f->name, en->number);
-	int r = af_xdp_open(&want, &en->port, e);
-
-	if (r < 0)
-		return r;
-	if (f->conf->mtu && f->conf->mtu < en->port->mtu)
-		en->port->mtu = (uint16_t)f->conf->mtu;
-	return xdp_loader_set_socket(f->xdp, en->number, en->port->wait_fd);
-}
+/* --- its engines ----------------------------------------------------------------------------- */
 
 static void fill_conf(const struct iface *f, struct engine *en, const struct stack_user *user,
 		      struct stack_conf *c)
@@ -170,6 +110,7 @@ static void fill_conf(const struct iface *f, struct engine *en, const struct sta
 				  .steering = f->steering,
 				  .engine = en->number,
 				  .user = user,
+				  .own_port = f->way->port,
 				  .arg = en };
 	for (uint32_t i = 0; i < f->conf->naddrs; i++)
 		c->addrs[i] = (struct stack_addr){ .ip = f->conf->addrs[i].ip,
@@ -193,9 +134,11 @@ static int open_engine(struct iface *f, uint32_t number, const struct stack_user
 	en->number = number;
 	en->iface = f;
 	f->nengines = number + 1;
-	r = open_port(f, en, e);
+	r = f->way->engine(f, en, e);
 	if (r < 0)
 		return r;
+	if (f->conf->mtu && f->conf->mtu < en->port->mtu)
+		en->port->mtu = (uint16_t)f->conf->mtu;
 	fill_conf(f, en, user, &conf);
 	r = stack_new(&conf, clock_mono_ns(), &en->stack);
 	return r < 0 ? fail(e, -r, "can't make a stack for %s: %s", f->name, strerror(-r)) : 0;
@@ -208,41 +151,12 @@ static void wake(void *arg, uint32_t engine)
 	engine_wake(&f->engines[engine]);
 }
 
-/* Last: from here on frames come to us. */
-static int take_addresses(struct iface *f, struct err *e)
-{
-	struct stack_address a;
-	int r = 0;
-
-	for (uint32_t i = 0; r == 0 && i < f->conf->naddrs; i++) {
-		memcpy(a.bytes, f->conf->addrs[i].ip.b, sizeof(a.bytes));
-		r = xdp_loader_set_address(f->xdp, &a, f->shared[i] ? STACK_PORTS : STACK_WHOLE);
-	}
-	return r < 0 ? fail(e, -r, "can't take the addresses of %s: %s", f->name, strerror(-r)) : 0;
-}
-
-/* Queues can't be set under many a program of somebody else: then that is the reason to give. */
-static int queues_or_program(struct iface *f, struct err *e)
-{
-	int r = with_channels(f, f->conf->engine_threads, e);
-	struct err busy = { 0 };
-
-	if (r < 0 && xdp_loader_open(f->name, f->conf->mode, &f->xdp, &busy) == -EBUSY) {
-		r = -EBUSY;
-		if (e)
-			*e = busy;
-	}
-	return r;
-}
-
 static int open_all(struct iface *f, const struct stack_user *user, struct err *e)
 {
 	uint32_t n = f->conf->engine_threads;
 	int r;
 
-	r = queues_or_program(f, e);
-	if (r == 0)
-		r = xdp_loader_open(f->name, f->conf->mode, &f->xdp, e);
+	r = f->way->open(f, e);
 	if (r == 0 && n > 1) {
 		r = steering_new(n, PORT_ETHER_HEADER + PORT_MTU_MAX, wake, f, &f->steering);
 		if (r < 0)
@@ -250,16 +164,16 @@ static int open_all(struct iface *f, const struct stack_user *user, struct err *
 	}
 	for (uint32_t i = 0; r == 0 && i < n; i++)
 		r = open_engine(f, i, user, e);
-	return r == 0 ? take_addresses(f, e) : r;
+	return r == 0 ? f->way->addresses(f, e) : r;
 }
 
-int iface_open(struct iface *f, const struct net_iface *conf, const struct stack_user *user,
-	       struct err *e)
+int iface_open(struct iface *f, const struct way *way, void *tenant, const struct net_iface *conf,
+	       const struct stack_user *user, struct err *e)
 {
 	struct netdev dev;
 	int r;
 
-	*f = (struct iface){ .conf = conf, .groups = -1 };
+	*f = (struct iface){ .conf = conf, .way = way, .tenant = tenant };
 	r = iface_find(conf, f->name, e);
 	if (r == 0)
 		r = netdev_read(f->name, &dev, e);
@@ -268,35 +182,35 @@ int iface_open(struct iface *f, const struct net_iface *conf, const struct stack
 	f->ifindex = dev.ifindex;
 	memcpy(f->mac, dev.mac, sizeof(f->mac));
 	r = find_shared(f, e);
-	if (r == 0)
-		r = join_groups(f, e);
-	return r < 0 ? r : open_all(f, user, e);
+	if (r < 0)
+		return r;
+	f->taken = true;
+	return open_all(f, user, e);
 }
 
 int iface_run(struct iface *f, struct err *e)
 {
+	struct cpuset cpus;
 	int r = 0;
 
-	for (uint32_t i = 0; r == 0 && i < f->nengines; i++)
-		r = engine_start(&f->engines[i], &f->conf->cpus, e);
+	for (uint32_t i = 0; r == 0 && i < f->nengines; i++) {
+		f->way->cpus(f, &f->engines[i], &cpus);
+		r = engine_start(&f->engines[i], &cpus, e);
+	}
 	return r;
 }
 
-/* The program goes first, so that no frame is lost on a socket that is going. */
+/* Frames go elsewhere first, so that none is lost on a socket that is going. */
 void iface_close(struct iface *f)
 {
-	uint32_t were = f->channels_were;
-
-	xdp_loader_close(f->xdp);
+	if (f->taken)
+		f->way->quiet(f);
 	for (uint32_t i = 0; i < f->nengines; i++)
 		engine_stop(&f->engines[i]);
 	steering_free(f->steering);
-	if (were)
-		with_channels(f, were, NULL);
-	if (f->groups >= 0)
-		close(f->groups);
-	f->groups = -1;
-	f->xdp = NULL;
+	if (f->taken)
+		f->way->close(f);
+	f->taken = false;
 	f->steering = NULL;
 	f->nengines = 0;
 }

@@ -102,7 +102,7 @@ static void say_open(const struct iface *f)
 
 int netd_take(struct netd *d, struct iface *f, struct err *e)
 {
-	int r = iface_open(f, &d->conf.ifaces[f - d->ifaces], &user, e);
+	int r = iface_open(f, &way_alone, NULL, &d->conf.ifaces[f - d->ifaces], &user, e);
 
 	if (r == 0)
 		r = iface_run(f, e);

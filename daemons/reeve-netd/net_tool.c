@@ -108,7 +108,7 @@ int net_tool_open(struct net_tool *t, const struct stack_user *user, struct err 
 	int r;
 
 	take_signals();
-	r = iface_open(&t->iface, &t->conf.ifaces[0], user, &why);
+	r = iface_open(&t->iface, &way_alone, NULL, &t->conf.ifaces[0], user, &why);
 	if (r == -EBUSY)
 		return fail(e, EBUSY, "%s is taken, by a running machnet, it may be: %.180s",
 			    t->iface.name, why.text);

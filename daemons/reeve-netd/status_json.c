@@ -125,7 +125,7 @@ static json_t *json_mac(const uint8_t *m)
 json_t *json_iface(const struct iface *f, json_t *engines)
 {
 	const char *state = f->gone ? "gone" : f->up ? "up" : "down";
-	uint32_t mode = f->xdp ? xdp_loader_mode(f->xdp) : NIC_MODE_NONE;
+	uint32_t mode = f->taken ? f->way->mode(f) : NIC_MODE_NONE;
 	uint32_t mtu = f->nengines ? f->engines[0].port->mtu : 0;
 
 	return json_pack("{s:s, s:I, s:o, s:I, s:s, s:s, s:o, s:o, s:o}", "name", f->name,

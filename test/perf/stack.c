@@ -279,7 +279,7 @@ static void open_end(void)
 	ipaddr_from4(&end.ip, ips[end.server]);
 	ipaddr_from4(&end.remote, ips[!end.server]);
 	end.conf.addrs[0] = (struct net_addr){ .ip = end.ip, .prefix = 24 };
-	if (iface_open(&end.iface, &end.conf, &user, &e) < 0) {
+	if (iface_open(&end.iface, &way_alone, NULL, &end.conf, &user, &e) < 0) {
 		iface_close(&end.iface);
 		errx(1, "%s", e.text);
 	}
