@@ -116,7 +116,7 @@ static void append(cfg_opt_t *opts, unsigned *n, cfg_opt_t opt)
 static cfg_t *grammar(void)
 {
 	const cfg_flag_t many = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
-	cfg_opt_t top[KEYS_MAX + 4], log[KEYS_MAX], mtl[KEYS_MAX], nic[KEYS_MAX],
+	cfg_opt_t top[KEYS_MAX + 5], log[KEYS_MAX], mtl[KEYS_MAX], stack[KEYS_MAX], nic[KEYS_MAX],
 		tenant[KEYS_MAX + 2], quota[KEYS_MAX];
 	struct key kinds[RES_KIND_MAX + 1];
 	unsigned n;
@@ -126,12 +126,14 @@ static cfg_t *grammar(void)
 	options(kinds, quota);
 	options(log_keys, log);
 	options(mtl_keys, mtl);
+	options(stack_keys, stack);
 	options(nic_keys, nic);
 	n = options(tenant_keys, tenant);
 	append(tenant, &n, (cfg_opt_t)CFG_SEC("quota", quota, CFGF_NONE));
 	n = options(top_keys, top);
 	append(top, &n, (cfg_opt_t)CFG_SEC("log", log, CFGF_NONE));
 	append(top, &n, (cfg_opt_t)CFG_SEC("mtl", mtl, CFGF_NONE));
+	append(top, &n, (cfg_opt_t)CFG_SEC("stack", stack, CFGF_NONE));
 	append(top, &n, (cfg_opt_t)CFG_SEC("nic", nic, many));
 	append(top, &n, (cfg_opt_t)CFG_SEC("tenant", tenant, many));
 	cfg = cfg_init(top, CFGF_NONE); /* copies all of it */
@@ -209,6 +211,8 @@ static int set_all(struct build *b, cfg_t *cfg, struct err *e)
 		r = set_keys(b, cfg_getsec(cfg, "log"), log_keys, e);
 	if (!r)
 		r = set_keys(b, cfg_getsec(cfg, "mtl"), mtl_keys, e);
+	if (!r)
+		r = set_keys(b, cfg_getsec(cfg, "stack"), stack_keys, e);
 	for (unsigned i = 0; i < nnics && !r; i++)
 		r = set_nic_section(b, cfg_getnsec(cfg, "nic", i), e);
 	for (unsigned i = 0; i < ntenants && !r; i++)

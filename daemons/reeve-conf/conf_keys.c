@@ -54,6 +54,13 @@ int build_begin(struct build *b, struct err *e)
 	} else if (r != -ENOENT) {
 		return lookup_failed(r, "user", "reeve", e);
 	}
+	r = b->names->user("reeve-net", &uid, &gid);
+	if (!r) {
+		b->c->net_uid = uid;
+		b->c->net_gid = gid;
+	} else if (r != -ENOENT) {
+		return lookup_failed(r, "user", "reeve-net", e);
+	}
 	r = b->names->group("reeve", &gid);
 	if (!r)
 		b->c->admin_gid = gid;
@@ -145,6 +152,13 @@ static int set_socket(struct build *b, int arg, const char *text, struct err *e)
 	(void)arg;
 	put_text(b->c->mtl_path, sizeof(b->c->mtl_path), text);
 	return conf_check_mtl_path(b->c, e);
+}
+
+static int set_stack_config(struct build *b, int arg, const char *text, struct err *e)
+{
+	(void)arg;
+	put_text(b->c->stack_config, sizeof(b->c->stack_config), text);
+	return conf_check_stack_config(b->c, e);
 }
 
 static int set_log_format(struct build *b, int arg, const char *text, struct err *e)
@@ -401,6 +415,12 @@ const struct key log_keys[] = {
 const struct key mtl_keys[] = {
 	{ "socket", false, 0, set_socket },
 	{ "closed", false, PLANE_MTL, set_closed },
+	{ NULL },
+};
+
+const struct key stack_keys[] = {
+	{ "config", false, 0, set_stack_config },
+	{ "closed", false, PLANE_STACK, set_closed },
 	{ NULL },
 };
 

@@ -31,6 +31,7 @@ struct key {
 extern const struct key top_keys[];
 extern const struct key log_keys[];
 extern const struct key mtl_keys[];
+extern const struct key stack_keys[];
 extern const struct key nic_keys[];
 extern const struct key tenant_keys[];
 

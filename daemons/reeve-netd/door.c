@@ -71,6 +71,11 @@ int door_open(struct door *door, const char *dir, struct err *e)
 	return put_in_place(door, path, e);
 }
 
+void door_adopt(struct door *door, int fd)
+{
+	*door = (struct door){ .fd = fd };
+}
+
 void door_close(struct door *door)
 {
 	struct stat st;

@@ -24,6 +24,8 @@ struct door {
  * returned.
  */
 int door_open(struct door *door, const char *dir, struct err *e);
+/* One that whoever started us listens on, and keeps: `fd`. */
+void door_adopt(struct door *door, int fd);
 /* Removes the file, if it is still the one that was made here. */
 void door_close(struct door *door);
 

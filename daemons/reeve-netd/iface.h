@@ -8,6 +8,7 @@
 
 #include "alone.h"
 #include "engine.h"
+#include "leased.h"
 #include "net_conf.h"
 #include "way.h"
 
@@ -20,7 +21,10 @@ struct iface {
 	const struct way *way;
 	void *tenant; /* of `way`, common to all interfaces */
 	bool taken;
-	struct alone alone;
+	union { /* the way's */
+		struct alone alone;
+		struct leased leased;
+	};
 	struct steering *steering;
 	struct engine engines[NET_THREADS_MAX];
 	uint32_t nengines;

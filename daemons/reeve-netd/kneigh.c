@@ -35,6 +35,8 @@ static void ask(struct netd *d, const struct question *q)
 		memcpy(n.address, q->ip.b, sizeof(n.address));
 	else
 		memcpy(n.address, ipaddr_4(&q->ip), 4);
+	if (d->tenancy.path)
+		rtnl_neigh_nudge(&n);
 	rtnl_neigh_ask(d->kneigh.sock, &n);
 }
 
@@ -75,7 +77,7 @@ static void on_neigh(void *arg, const struct rtnl_neigh *n)
 	struct netd *d = arg;
 	struct known k;
 
-	if (n->asked && !n->sure)
+	if (n->asked && !n->sure && !d->tenancy.path)
 		rtnl_neigh_confirm(d->kneigh.sock, n);
 	if (!n->known)
 		return;

@@ -102,7 +102,8 @@ static void say_open(const struct iface *f)
 
 int netd_take(struct netd *d, struct iface *f, struct err *e)
 {
-	int r = iface_open(f, &way_alone, NULL, &d->conf.ifaces[f - d->ifaces], &user, e);
+	const struct way *way = d->tenancy.path ? &way_leased : &way_alone;
+	int r = iface_open(f, way, &d->tenancy, &d->conf.ifaces[f - d->ifaces], &user, e);
 
 	if (r == 0)
 		r = iface_run(f, e);
@@ -130,7 +131,18 @@ static void on_idle(void *arg)
 	log_flush();
 }
 
-static int start(const char *runtime_dir, struct err *e)
+struct options {
+	const char *runtime_dir;
+	const char *reeve;  /* the socket of a reeved to be a tenant of; NULL: of none */
+	uint64_t status_fd; /* that we are given; below 3: none */
+};
+
+static int give_up_rights(const struct options *o, struct err *e)
+{
+	return sandbox_enter(o->status_fd ? NULL : o->runtime_dir, !o->reeve, e);
+}
+
+static int start(const struct options *o, struct err *e)
 {
 	int r = loop_new(&netd.loop);
 
@@ -142,11 +154,13 @@ static int start(const char *runtime_dir, struct err *e)
 		return fail(e, -r, "can't set up: %s", strerror(-r));
 	loop_on_idle(netd.loop, on_idle, NULL);
 	netd.since_ns = clock_boot_ns();
-	r = status_open(&netd, runtime_dir, e);
+	r = status_open(&netd, o->runtime_dir, o->status_fd ? (int)o->status_fd : -1, e);
 	if (r == 0)
 		r = kneigh_open(&netd, e);
+	if (r == 0 && o->reeve)
+		r = tenancy_open(&netd.tenancy, o->reeve, netd.loop, e);
 	if (r == 0)
-		r = sandbox_enter(runtime_dir, e);
+		r = give_up_rights(o, e);
 	if (r == 0)
 		r = open_ifaces(e);
 	return r == 0 ? links_open(&netd, e) : r;
@@ -161,14 +175,15 @@ static void stop(void)
 	for (uint32_t i = 0; i < netd.nifaces; i++)
 		iface_close(&netd.ifaces[i]);
 	kneigh_close(&netd);
+	tenancy_close(&netd.tenancy);
 }
 
-static int run(const char *runtime_dir)
+static int run(const struct options *o)
 {
 	struct err e = { 0 };
 	int code = 1;
 
-	if (start(runtime_dir, &e) == 0) {
+	if (start(o, &e) == 0) {
 		log_say(LOG_INFO, "ready", "pid %d", (int)getpid());
 		notify_send("READY=1");
 		log_flush();
@@ -197,9 +212,12 @@ static void start_log(const struct net_std_flags *flags)
 
 int main(int argc, char **argv)
 {
-	const char *runtime_dir = NETD_RUNTIME_DIR;
+	struct options o = { .runtime_dir = NETD_RUNTIME_DIR };
 	const struct net_flag own[] = {
-		{ "runtime_dir", .text = &runtime_dir, .help = "where " NETD_SOCKET " is" },
+		{ "runtime_dir", .text = &o.runtime_dir, .help = "where " NETD_SOCKET " is" },
+		{ "reeve", .text = &o.reeve,
+		  .help = "lease queues, addresses and cores from the reeved at this socket" },
+		{ "status_fd", .number = &o.status_fd, .max = INT16_MAX },
 		{ NULL },
 	};
 	struct net_std_flags flags = { 0 };
@@ -228,5 +246,5 @@ int main(int argc, char **argv)
 		log_flush();
 		return 0;
 	}
-	return run(runtime_dir);
+	return run(&o);
 }

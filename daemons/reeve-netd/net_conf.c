@@ -258,7 +258,9 @@ int net_conf_parse(const char *name, const char *text, size_t len, struct net_co
 /* Non-blocking: nobody waits here for the other end of a FIFO. */
 static int open_regular(const char *path, struct err *e)
 {
-	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_fd_ int fd = !strcmp(path, NET_CONF_STDIN)
+				      ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+				      : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)

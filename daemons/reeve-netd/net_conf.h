@@ -26,6 +26,7 @@ enum {
 	NET_IFACES_MAX = 16,
 	NET_ADDRS_MAX = 8,    /* of one interface */
 	NET_THREADS_MAX = 16, /* engines, over all interfaces */
+	NET_PORTS_MAX = 16,   /* ranges of them */
 	NET_PCIE_MAX = 16,
 	NET_UNKNOWN_MAX = 4,
 	NET_UNKNOWN_TEXT = 32,
@@ -39,6 +40,11 @@ struct net_addr {
 	uint8_t prefix; /* 0 to 32 for IPv4, 0 to 128 for IPv6 */
 };
 
+/* UDP, in host order; both belong to it. */
+struct net_ports {
+	uint16_t first, last;
+};
+
 struct net_iface {
 	uint8_t mac[6];
 	char ifname[NIC_NAME_MAX]; /* "": whichever has the MAC */
@@ -49,7 +55,10 @@ struct net_iface {
 	struct ipaddr gateway, gateway6;
 	uint32_t engine_threads; /* 1 to NET_THREADS_MAX */
 	struct cpuset cpus;	 /* empty: no cpu_mask, so wherever the program may run */
-	uint32_t mtu;		 /* 0: the interface's own */
+	/* None is in two of them; of addresses that the kernel has, too, under reeved. */
+	uint32_t nports;
+	struct net_ports ports[NET_PORTS_MAX];
+	uint32_t mtu; /* 0: the interface's own */
 	enum net_backend backend;
 	enum nic_want_mode mode;
 };
@@ -66,6 +75,9 @@ struct net_conf {
 /* `text` needs no NUL at its end; `name` is what errors call it. *ret is untouched on failure. */
 int net_conf_parse(const char *name, const char *text, size_t len, struct net_conf *ret,
 		   struct err *e);
+
+/* Whoever started us opened it: it need not be ours to open. */
+#define NET_CONF_STDIN "-"
 
 /* Reads the regular file `path` once and parses it. */
 int net_conf_load(const char *path, struct net_conf *ret, struct err *e);

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -193,6 +194,60 @@ static int set_ifname(struct build *b, const json_t *value, struct err *e)
 	return 0;
 }
 
+/* --- ports ------------------------------------------------------------------- */
+
+/* "888" or "40000-40999" */
+static bool parse_ports(const char *text, struct net_ports *ret)
+{
+	size_t first = strspn(text, "0123456789"), last;
+	unsigned long from, to;
+
+	last = text[first] == '-' ? strspn(text + first + 1, "0123456789") : 0;
+	if (!first || first > 5 || last > 5 || text[first + (last ? last + 1 : 0)])
+		return false;
+	from = strtoul(text, NULL, 10);
+	to = last ? strtoul(text + first + 1, NULL, 10) : from;
+	*ret = (struct net_ports){ (uint16_t)from, (uint16_t)to };
+	return from && from <= to && to <= UINT16_MAX;
+}
+
+static int add_ports(struct net_iface *f, const json_t *value, struct err *e)
+{
+	const char *text = key_text(value, e);
+	struct net_ports p;
+	char q[QUOTE_MAX];
+
+	if (!text)
+		return -EINVAL;
+	if (!parse_ports(text, &p))
+		return fail(e, EINVAL, "\"%s\" is no port or range of them such as \"40000-40999\"",
+			    quote(q, text));
+	if (f->nports == NET_PORTS_MAX)
+		return fail(e, EINVAL, "there are more than %d ranges", NET_PORTS_MAX);
+	for (uint32_t i = 0; i < f->nports; i++)
+		if (p.first <= f->ports[i].last && f->ports[i].first <= p.last)
+			return fail(e, EINVAL, "\"%s\" has ports that are named before",
+				    quote(q, text));
+	f->ports[f->nports++] = p;
+	return 0;
+}
+
+static int set_ports(struct build *b, const json_t *value, struct err *e)
+{
+	const json_t *one;
+	size_t i;
+	int r = 0;
+
+	if (!json_is_array(value))
+		return fail(e, EINVAL, "a list is wanted here, not %s", kind(value));
+	json_array_foreach(value, i, one) {
+		r = add_ports(build_iface(b), one, e);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
 /* --- how it is driven ----------------------------------------------------- */
 
 static int set_backend(struct build *b, const json_t *value, struct err *e)
@@ -251,5 +306,6 @@ const struct net_key net_keys[] = {
 	{ "backend", false, set_backend },
 	{ "mode", false, set_mode },
 	{ "mtu", false, set_mtu },
+	{ "ports", false, set_ports },
 	{ NULL },
 };

@@ -11,10 +11,12 @@
 #include "links.h"
 #include "loop/loop.h"
 #include "status.h"
+#include "tenancy.h"
 #include "tracer.h"
 
 struct netd {
 	struct loop *loop;
+	struct tenancy tenancy; /* path NULL: netd stands alone */
 	struct net_conf conf;
 	struct iface ifaces[NET_IFACES_MAX];
 	uint32_t nifaces;

@@ -5,8 +5,8 @@
  *   2. capabilities but those that taking an interface needs, also when it comes back
  *   3. files: Landlock leaves /proc and /sys to read and the own socket to make and to
  *      remove, nothing to write, nothing to execute; no TCP, no signals outside
- * Threads that are started later inherit all of it. It stays uid 0, which without
- * capabilities and files is a name.
+ * Threads that are started later inherit all of it. Alone it stays uid 0, which without
+ * capabilities and files is a name; reeved starts it as another, and it keeps no capability.
  */
 #include "sandbox.h"
 
@@ -36,11 +36,11 @@ static uint64_t kept_bits(void)
 }
 
 /* Before Linux 5.8 programs needed CAP_SYS_ADMIN; nothing here runs there. */
-static int drop_capabilities(void)
+static int drop_capabilities(bool all)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
-	uint64_t keep = kept_bits();
+	uint64_t keep = all ? 0 : kept_bits();
 
 	if (syscall(SYS_capget, &head, data) < 0)
 		return -errno;
@@ -61,7 +61,7 @@ static int allow_files(int ruleset, const char *runtime_dir)
 
 	if (r == 0)
 		r = landlock_allow(ruleset, "/sys", LANDLOCK_READ);
-	if (r == 0)
+	if (r == 0 && runtime_dir)
 		r = landlock_allow(ruleset, runtime_dir,
 				   LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE);
 	return r;
@@ -82,13 +82,13 @@ static int enter_landlock(const char *runtime_dir, struct err *e)
 	return r < 0 ? fail(e, -r, "can't enter Landlock: %s", strerror(-r)) : 0;
 }
 
-int sandbox_enter(const char *runtime_dir, struct err *e)
+int sandbox_enter(const char *runtime_dir, bool alone, struct err *e)
 {
 	int r;
 
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return fail(e, errno, "can't give up privileges: %m");
-	r = drop_capabilities();
+	r = drop_capabilities(!alone);
 	if (r < 0)
 		return fail(e, -r, "can't give up capabilities: %s", strerror(-r));
 	return enter_landlock(runtime_dir, e);

@@ -3,9 +3,14 @@
 #ifndef REEVE_NETD_SANDBOX_H
 #define REEVE_NETD_SANDBOX_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
-/* `runtime_dir`: where its socket is. Before any thread is started. */
-int sandbox_enter(const char *runtime_dir, struct err *e);
+/*
+ * `runtime_dir`: where its socket is made; NULL: nowhere. `alone`: it takes interfaces by
+ * itself. Before any thread is started.
+ */
+int sandbox_enter(const char *runtime_dir, bool alone, struct err *e);
 
 #endif

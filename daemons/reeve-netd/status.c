@@ -287,10 +287,14 @@ static void on_door(struct watch *w, uint32_t events)
 		take_fd(&fd);
 }
 
-int status_open(struct netd *d, const char *dir, struct err *e)
+int status_open(struct netd *d, const char *dir, int fd, struct err *e)
 {
-	int r = door_open(&d->status.door, dir, e);
+	int r = 0;
 
+	if (fd >= 0)
+		door_adopt(&d->status.door, fd);
+	else
+		r = door_open(&d->status.door, dir, e);
 	if (r < 0)
 		return r;
 	r = loop_add(d->loop, &d->status.door_watch, d->status.door.fd, EPOLLIN, on_door);

@@ -36,8 +36,11 @@ struct status {
 	struct status_conn conns[STATUS_CONNS];
 };
 
-/* status_close() afterwards, whatever this returned. */
-int status_open(struct netd *d, const char *dir, struct err *e);
+/*
+ * A socket in `dir`, or `fd`, which listens already. status_close() afterwards, whatever this
+ * returned.
+ */
+int status_open(struct netd *d, const char *dir, int fd, struct err *e);
 void status_close(struct netd *d);
 
 /* --- the methods: status_list.c, tracer.c ---------------------------------------------- */

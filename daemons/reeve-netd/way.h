@@ -38,6 +38,6 @@ struct way {
 	void (*close)(struct iface *f);
 };
 
-extern const struct way way_alone;
+extern const struct way way_alone, way_leased;
 
 #endif

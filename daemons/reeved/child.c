@@ -19,11 +19,14 @@
 #include "base/str.h"
 #include "reeved.h"
 
+enum { ARGS_MAX = 8 };
+
 /* bin/reeved finds ../libexec/reeve, wherever the tree was put. */
-int child_find(char *ret, size_t size, struct err *e)
+int child_find(struct reeved *d, struct err *e)
 {
-	char exe[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	char *exe = d->sbin, *ret = d->libexec;
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(d->sbin) - 1);
+	size_t size = sizeof(d->libexec);
 
 	if (n < 0)
 		return fail(e, errno, "can't read /proc/self/exe: %m");
@@ -48,13 +51,16 @@ static int drop_capabilities(uint64_t keep)
 	return 0;
 }
 
-static int become(uint32_t uid, uint32_t gid, uint64_t keep)
+static int become(const struct child_as *how)
 {
-	if (drop_capabilities(keep) < 0 || setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
-	    setresuid(uid, uid, uid) < 0)
+	if (drop_capabilities(how->keep_caps) < 0 || setgroups(0, NULL) < 0 ||
+	    setresgid(how->gid, how->gid, how->gid) < 0 ||
+	    setresuid(how->uid, how->uid, how->uid) < 0)
 		return -errno;
 	/* Asked for last: a change of user takes it back. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if (!how->outlives_us && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return -errno;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	return 0;
 }
@@ -84,15 +90,17 @@ static void expect_to_be_killed_first(void)
 
 static _Noreturn void run_child(const struct child_as *how)
 {
-	char *argv[] = { (char *)how->path, NULL };
+	char *argv[ARGS_MAX + 2] = { (char *)how->path };
 	char *envp[] = { NULL };
 	sigset_t none;
 
+	for (int i = 0; how->args && how->args[i] && i < ARGS_MAX; i++)
+		argv[i + 1] = how->args[i];
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (how->one_shot)
 		expect_to_be_killed_first();
-	if (place_fds(how) == 0 && become(how->uid, how->gid, how->keep_caps) == 0)
+	if (place_fds(how) == 0 && become(how) == 0)
 		execve(how->path, argv, envp);
 	dprintf(STDERR_FILENO, "can't start %s: %m\n", how->path);
 	_exit(127);

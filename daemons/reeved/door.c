@@ -47,7 +47,8 @@ static int make_parent(const char *path, struct err *e)
 	return 0;
 }
 
-static int bind_private(int fd, const char *path, char *ret_temp, size_t size, struct err *e)
+static int bind_private(int fd, const char *path, mode_t without, char *ret_temp, size_t size,
+			struct err *e)
 {
 	struct sockaddr_un a;
 	uint32_t suffix; /* nobody can stand in the way of a name he can't foresee */
@@ -60,7 +61,7 @@ static int bind_private(int fd, const char *path, char *ret_temp, size_t size, s
 		return fail(e, ENAMETOOLONG, "the socket path %s is too long", path);
 	a = sockfile_address(ret_temp);
 	unlink(ret_temp);
-	mask = umask(0111);
+	mask = umask(without);
 	r = bind(fd, (struct sockaddr *)&a, sizeof(a));
 	umask(mask);
 	if (r < 0)
@@ -68,13 +69,13 @@ static int bind_private(int fd, const char *path, char *ret_temp, size_t size, s
 	return 0;
 }
 
-static int put_in_place(struct door *door, int fd, const char *path, struct err *e)
+static int put_in_place(struct door *door, int fd, const char *path, mode_t without, struct err *e)
 {
 	char temp[CONF_PATH_MAX + 16];
 	struct stat st;
 	int r;
 
-	r = bind_private(fd, path, temp, sizeof(temp), e);
+	r = bind_private(fd, path, without, temp, sizeof(temp), e);
 	if (r < 0)
 		return r;
 	if (lstat(temp, &st) < 0 || listen(fd, BACKLOG) < 0 || link(temp, path) < 0) {
@@ -214,32 +215,40 @@ int door_path(const struct reeved *d, enum pp_door kind, char ret[static CONF_PA
 	return n < CONF_PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-int door_open(struct reeved *d, enum pp_door kind, const char *path, struct err *e)
+int door_serve(struct door *door, const char *path, mode_t without, const char *advice,
+	       struct err *e)
 {
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r;
+
+	if (fd < 0)
+		return fail(e, errno, "can't make a socket: %m");
+	r = make_parent(path, e);
+	if (r == 0)
+		r = sockfile_clear(path, "another program", advice, e);
+	if (r == 0)
+		r = put_in_place(door, fd, path, without, e);
+	if (r < 0)
+		return r;
+	door->fd = take_fd(&fd);
+	str_copy(door->path, sizeof(door->path), path);
+	return 0;
+}
+
+int door_open(struct reeved *d, enum pp_door kind, const char *path, struct err *e)
+{
 	struct door opened = { .fd = -1, .kind = kind, .d = d };
 	struct door *door = &d->doors[kind];
 	int r;
 
 	if (take_over(d, kind, path))
 		return 0;
-	if (fd < 0)
-		return fail(e, errno, "can't make a socket: %m");
-	r = make_parent(path, e);
+	r = door_serve(&opened, path, 0111, "stop it first, two would lease the same cores", e);
 	if (r < 0)
 		return r;
-	r = sockfile_clear(path, "another program", "stop it first, two would lease the same cores",
-			   e);
-	if (r < 0)
-		return r;
-	d->clients.foreign_fds = !descriptors_refuse(fd);
-	r = put_in_place(&opened, fd, path, e);
-	if (r < 0)
-		return r;
+	d->clients.foreign_fds = !descriptors_refuse(opened.fd);
 	door_close(d, kind);
 	*door = opened;
-	door->fd = take_fd(&fd);
-	str_copy(door->path, sizeof(door->path), path);
 	r = loop_add(d->loop, &door->watch, door->fd, 0, on_connect);
 	if (r < 0) {
 		door_close(d, kind);
@@ -252,7 +261,11 @@ int door_open(struct reeved *d, enum pp_door kind, const char *path, struct err 
 
 void door_close(struct reeved *d, enum pp_door kind)
 {
-	struct door *door = &d->doors[kind];
+	door_shut(&d->doors[kind]);
+}
+
+void door_shut(struct door *door)
+{
 	struct stat st;
 
 	if (door->fd < 0)

@@ -30,6 +30,7 @@ static struct reeved reeved = {
 		 .log_format = LOG_FORMAT_MAX,
 		 .log_level = LOG_LEVEL_MAX },
 	.core = { .pidfd = -1, .sock = -1 },
+	.netd = { .pidfd = -1, .door.fd = -1 },
 	.doors = { [PP_DOOR_NATIVE].fd = -1, [PP_DOOR_MTL].fd = -1 },
 	.lock_fd = -1,
 	.journal_fd = -1,
@@ -46,7 +47,8 @@ static const struct argp_option options[] = {
 	{ "state-dir", KEY_STATE, "DIR", 0, "What outlives a boot (/var/lib/reeve)", 0 },
 	{ "log-level", KEY_LEVEL, "LEVEL", 0, "error, warn, info or debug", 0 },
 	{ "log-format", KEY_FORMAT, "FORMAT", 0, "text or json", 0 },
-	{ "plane", KEY_PLANE, "PLANE", 0, "Serve only this plane (mtl); may be repeated", 0 },
+	{ "plane", KEY_PLANE, "PLANE", 0, "Serve only this plane (mtl, stack); may be repeated",
+	  0 },
 	{ "check", KEY_CHECK, NULL, 0, "Check the config and exit", 0 },
 	{ "takes-over", KEY_TAKES_OVER, "VERSION", OPTION_HIDDEN, NULL, 0 },
 	{ 0 },
@@ -232,7 +234,9 @@ static int open_files(struct reeved *d, struct err *e)
 	if (d->null_fd < 0)
 		return fail(e, errno, "can't open /dev/null: %m");
 	r = cgroups_open(d, e);
-	return r < 0 ? r : nics_open(d, e);
+	if (r == 0)
+		r = nics_open(d, e);
+	return r < 0 ? r : netd_open(d, e);
 }
 
 static int open_doors(struct reeved *d, struct err *e)
@@ -256,6 +260,8 @@ static void stop(struct reeved *d, const char *why)
 	log_say(LOG_INFO, "stopping", "%s; %u clients are connected", why, d->clients.count);
 	notify_send("STOPPING=1");
 	doors_adjust(d);
+	if (!d->keep)
+		netd_stop(d);
 	core_stop(d);
 	/* The core closes its clients and exits; should it not, the alarm ends it. */
 	alarm(STOP_CORE_S);
@@ -288,12 +294,13 @@ static void took_too_long(struct reeved *d)
 	}
 	again = true;
 	core_kill(d, "it did not stop in time");
+	netd_kill(d);
 	alarm(STOP_NICS_S);
 }
 
 void reeved_may_end(struct reeved *d)
 {
-	if (d->stopping && !d->core.pid && (d->keep || nics_idle(&d->nics)))
+	if (d->stopping && !d->core.pid && (d->keep || (nics_idle(&d->nics) && !d->netd.pid)))
 		loop_exit(d->loop, 0);
 }
 
@@ -341,6 +348,7 @@ static void first_ready(struct reeved *d)
 	d->announced = true;
 	d->upgraded = false;
 	doors_adjust(d);
+	netd_adjust(d, d->netd.wanted);
 	notify_send("READY=1");
 }
 
@@ -442,7 +450,7 @@ int main(int argc, char **argv)
 		fail(&e, EPERM, "must be started by root");
 		return give_up(d, EXIT_FAILED, &e);
 	}
-	if (child_find(d->libexec, sizeof(d->libexec), &e) < 0)
+	if (child_find(d, &e) < 0)
 		return give_up(d, EXIT_FAILED, &e);
 	if (config_read(&d->opt, d->libexec, &d->conf, &e) < 0)
 		return give_up(d, EXIT_CONFIG, &e);

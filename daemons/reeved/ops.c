@@ -69,10 +69,11 @@ static uint32_t planes_wanted(const struct reeved *d)
 
 int planes_adjust(struct reeved *d, struct err *e)
 {
-	bool want = planes_wanted(d) & 1U << PLANE_MTL;
+	uint32_t wanted = planes_wanted(d);
 	struct door *door = &d->doors[PP_DOOR_MTL];
 
-	if (!want) {
+	netd_adjust(d, wanted & 1U << PLANE_STACK);
+	if (!(wanted & 1U << PLANE_MTL)) {
 		door_close(d, PP_DOOR_MTL);
 		return 0;
 	}
@@ -83,8 +84,7 @@ int planes_adjust(struct reeved *d, struct err *e)
 
 static void on_plane(struct reeved *d, const struct pp_plane *m)
 {
-	bool was_on = d->doors[PP_DOOR_MTL].fd >= 0;
-	uint32_t held = d->held_planes, bit;
+	uint32_t held = d->held_planes, before = planes_wanted(d), bit;
 	struct err e = { 0 };
 	int r;
 
@@ -100,7 +100,7 @@ static void on_plane(struct reeved *d, const struct pp_plane *m)
 	r = planes_adjust(d, &e);
 	if (r < 0)
 		d->held_planes = held;
-	ops_answer(d, &m->head, r, was_on, &e);
+	ops_answer(d, &m->head, r, !!(before & bit), &e);
 }
 
 /* What no request of this core named is nobody's any more. */

@@ -19,6 +19,7 @@
  *   peer.c    a peer's identity, from the kernel
  *   inbox.c   what the core sends
  *   ops.c     what the core may ask for
+ *   netd.c    the message stack's life
  *   cgroups.c the cgroups under a cpuset, and what they had before
  *   state.c   where it is kept what was before
  *   nic*.c    network interfaces: see nic.h
@@ -104,6 +105,25 @@ struct core_child {
 	struct pp_queue queue;
 };
 
+/* So that the next one knows it again. */
+struct netd_record {
+	uint32_t pid, pad; /* 0: none runs */
+	uint64_t use;	   /* of the pid, as in struct peer */
+};
+
+struct netd_child {
+	bool wanted;
+	bool told; /* to end */
+	pid_t pid; /* 0: none */
+	int pidfd;
+	struct door door; /* where it is asked what it does; it accepts there itself */
+	struct watch exit_watch, retry_watch;
+	int retry_timer;
+	unsigned failures; /* ends in a row without a minute of life between */
+	uint64_t started_ns;
+	struct netd_record *record; /* in a file */
+};
+
 struct enforced_cgroup {
 	char path[PEER_CGROUP_MAX]; /* "": unused */
 	struct cgroup_saved saved;
@@ -133,10 +153,12 @@ struct reeved {
 	bool adopting;		   /* a predecessor's journal is taken over, and what it is about */
 	bool match_cgroups;	   /* some tenant is known by its cgroup */
 	char libexec[PATH_MAX];	   /* where the other programs are */
+	char sbin[PATH_MAX];	   /* and those that are run by hand, too */
 	struct watch pause_watch;  /* accept() found no descriptor: wait a little */
 	bool paused;
 	struct enforced_cgroup *enforced; /* TENANT_MAX of them, in a file */
 	struct nics nics;
+	struct netd_child netd;
 };
 
 /* config.c */
@@ -146,7 +168,7 @@ int config_read(const struct options *opt, const char *libexec, struct conf *ret
 int config_memfd(const struct conf *c);
 
 /* child.c */
-int child_find(char *ret, size_t size, struct err *e);
+int child_find(struct reeved *d, struct err *e);
 struct child_as {
 	const char *path;
 	uint32_t uid, gid;
@@ -154,6 +176,8 @@ struct child_as {
 	int in, out, err;   /* become 0, 1, 2 */
 	int extra;	    /* becomes 3; -1: none */
 	bool one_shot;	    /* it does one thing, which may fail */
+	bool outlives_us;
+	char *const *args; /* behind its name; NULL: none */
 };
 pid_t child_start(const struct child_as *how, int *ret_pidfd, struct err *e);
 
@@ -177,6 +201,14 @@ void core_give_all_back(struct reeved *d);
 void core_kill(struct reeved *d, const char *why);
 
 /* door.c */
+/*
+ * Listens on `path`, for all but who lacks the mode bits in `without`; door->fd. `advice`: what
+ * to do about another that serves it. door_shut() afterwards.
+ */
+int door_serve(struct door *door, const char *path, mode_t without, const char *advice,
+	       struct err *e);
+/* Removes the file, if it is ours still. */
+void door_shut(struct door *door);
 /* Where it is to be; -ENAMETOOLONG. */
 int door_path(const struct reeved *d, enum pp_door kind, char ret[static CONF_PATH_MAX]);
 int door_open(struct reeved *d, enum pp_door kind, const char *path, struct err *e);
@@ -233,6 +265,17 @@ void ops_answer(struct reeved *d, const struct pp_head *to, int error, uint32_t 
 void ops_refused(const char *what, const struct err *e);
 /* Opens or closes the planes' sockets as config, command line and holders want. */
 int planes_adjust(struct reeved *d, struct err *e);
+
+/* netd.c */
+/* Also goes on with the one that a predecessor started. */
+int netd_open(struct reeved *d, struct err *e);
+/* Starts it, or ends it, as the planes say; it has to wait until the core is ready. */
+void netd_adjust(struct reeved *d, bool wanted);
+/* The config is another one: what it could not start with may have changed. */
+void netd_retry(struct reeved *d);
+/* At our own end. */
+void netd_stop(struct reeved *d);
+void netd_kill(struct reeved *d);
 
 /* cgroups.c */
 /* Also puts back what a predecessor could not. */

@@ -83,6 +83,7 @@ void reload_answer(struct reeved *d, const struct pp_ready *m)
 	free(r);
 	d->reload = NULL;
 	reeved_setup_log(d);
+	netd_retry(d);
 	cgroups_restore(d, false);
 	notify_send("READY=1");
 }

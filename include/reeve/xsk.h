@@ -82,6 +82,14 @@ struct reeve_queue {
 int reeve_acquire_queues(struct reeve *r, const char *nic, size_t count, const char *name,
 			 struct reeve_queue *ret);
 
+/*
+ * An IP address as a whole, to be answered for on that NIC: ARP, neighbour discovery, echo,
+ * and all UDP to it, as far as they come to queues of the connection's. -EBUSY: taken, by the
+ * kernel maybe. Errors else as reeve_acquire(). *ret_lease may be NULL.
+ */
+int reeve_acquire_address(struct reeve *r, const char *nic, const char *address, const char *name,
+			  uint64_t *ret_lease);
+
 /* An AF_XDP socket, and the memory that is registered with it as its frames. */
 struct reeve_socket {
 	int sock, memory; /* the caller's; the memory is to be mapped, and shared */

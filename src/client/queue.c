@@ -84,6 +84,36 @@ int reeve_acquire_queues(struct reeve *r, const char *nic, size_t count, const c
 		ret, count);
 }
 
+/* --- addresses ----------------------------------------------------------------------- */
+
+int reeve_acquire_address(struct reeve *r, const char *nic, const char *address, const char *name,
+			  uint64_t *ret_lease)
+{
+	_cleanup_json_ json_t *reply = NULL;
+	struct members outer = { .e = &r->err }, m = { .e = &r->err };
+	uint64_t lease;
+	int n = call_check(r);
+
+	if (n == 0 && (!nic || !address))
+		n = fail(&r->err, EINVAL, "no network interface or no address is named");
+	if (n == 0)
+		n = call(
+			r, "AcquireAddress",
+			json_pack("{s:s, s:s, s:s*}", "nic", nic, "address", address, "name", name),
+			&reply);
+	if (n < 0)
+		return n;
+	outer.object = reply;
+	m.object = member_object(&outer, "lease");
+	m.bad = outer.bad;
+	lease = member_u64(&m, "lease", INT64_MAX);
+	if (m.bad)
+		return call_misread(r);
+	if (ret_lease)
+		*ret_lease = lease;
+	return 0;
+}
+
 /* --- sockets ------------------------------------------------------------------------- */
 
 static bool power_of_two(uint32_t n)

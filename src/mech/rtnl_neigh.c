@@ -5,16 +5,20 @@
 #include <libmnl/libmnl.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <netinet/in.h>
 #include <stdalign.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "mech/nlsock.h"
 
 enum {
 	SURE = NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE,
 	KNOWN = SURE | NUD_STALE | NUD_DELAY | NUD_PROBE,
 	ASKED = 0x72656576, /* the number of our questions; news have none */
+	DISCARD = 9,
 };
 
 struct found {
@@ -114,6 +118,28 @@ int rtnl_neigh_ask(int sock, const struct rtnl_neigh *n)
 	int r = request(sock, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, NTF_USE, n);
 
 	return r < 0 ? r : request(sock, RTM_GETNEIGH, 0, 0, n);
+}
+
+int rtnl_neigh_nudge(const struct rtnl_neigh *n)
+{
+	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6, .sin6_port = htons(DISCARD) };
+	struct sockaddr_in to4 = { .sin_family = AF_INET, .sin_port = htons(DISCARD) };
+	const struct sockaddr *to = n->ipv6 ? (void *)&to6 : (void *)&to4;
+	socklen_t len = n->ipv6 ? sizeof(to6) : sizeof(to4);
+	_cleanup_fd_ int sock = socket(to->sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int link_only = 1, ifindex = (int)n->ifindex;
+
+	if (sock < 0)
+		return -errno;
+	memcpy(&to6.sin6_addr, n->address, sizeof(to6.sin6_addr));
+	memcpy(&to4.sin_addr, n->address, sizeof(to4.sin_addr));
+	to6.sin6_scope_id = n->ifindex;
+	if (setsockopt(sock, SOL_SOCKET, SO_BINDTOIFINDEX, &ifindex, sizeof(ifindex)) < 0 ||
+	    setsockopt(sock, n->ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
+		       n->ipv6 ? IPV6_UNICAST_HOPS : IP_TTL, &link_only, sizeof(link_only)) < 0 ||
+	    sendto(sock, "", 0, 0, to, len) < 0)
+		return -errno;
+	return 0;
 }
 
 int rtnl_neigh_confirm(int sock, const struct rtnl_neigh *n)

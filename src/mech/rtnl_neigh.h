@@ -27,6 +27,12 @@ int rtnl_neigh_socket(void);
 int rtnl_neigh_ask(int sock, const struct rtnl_neigh *n);
 
 /*
+ * The same for who has no capability: an empty datagram to its port 9, discard, of the kernel's
+ * own, which goes no further than the link.
+ */
+int rtnl_neigh_nudge(const struct rtnl_neigh *n);
+
+/*
  * It looks whether one that it knows is still there. Not of one that is sure: an entry
  * that an administrator made would no longer be permanent.
  */

@@ -23,6 +23,7 @@ _Static_assert(ARRAY_SIZE(enforce_names) == ENFORCE_MAX, "a name for each");
 
 static const char *const plane_names[] = {
 	[PLANE_MTL] = "mtl",
+	[PLANE_STACK] = "stack",
 };
 _Static_assert(ARRAY_SIZE(plane_names) == PLANE_MAX, "a name for each");
 
@@ -62,13 +63,16 @@ void conf_defaults(struct conf *c)
 	c->magic = CONF_MAGIC;
 	c->version = CONF_VERSION;
 	c->size = sizeof(*c);
-	c->planes = PLANES_ALL;
+	c->planes = 1U << PLANE_MTL;
 	c->log_format = LOG_FORMAT_MAX;
 	c->log_level = LOG_LEVEL_MAX;
 	c->core_uid = REEVE_CORE_UID;
 	c->core_gid = REEVE_CORE_UID;
+	c->net_uid = REEVE_NET_UID;
+	c->net_gid = REEVE_NET_UID;
 	c->admin_gid = CONF_NO_GID;
 	str_copy(c->mtl_path, sizeof(c->mtl_path), "/var/run/imtl/mtl_manager.sock");
+	str_copy(c->stack_config, sizeof(c->stack_config), "/etc/reeve/machnet.json");
 	memset(&c->cpus, 0xff, sizeof(c->cpus));
 
 	c->ntenants = 2;
@@ -302,6 +306,14 @@ int conf_check_mtl_path(const struct conf *c, struct err *e)
 	return check_path("socket", c->mtl_path, e);
 }
 
+int conf_check_stack_config(const struct conf *c, struct err *e)
+{
+	if (!terminated(c->stack_config, sizeof(c->stack_config)))
+		return fail(e, EINVAL, "the path of a config has at most %d characters",
+			    CONF_PATH_MAX - 1);
+	return check_path("config", c->stack_config, e);
+}
+
 int conf_check_cpus(const struct conf *c, struct err *e)
 {
 	if (cpuset_within(&c->cpus, &c->never))
@@ -331,6 +343,18 @@ static int check_core_ids(const struct conf *c, struct err *e)
 		return fail(e, EINVAL, "reeve-core must not run as root, nor in root's group");
 	if (c->core_uid == UINT32_MAX || c->core_gid == UINT32_MAX)
 		return fail(e, EINVAL, "reeve-core has no user or group to run as");
+	return 0;
+}
+
+/* Who parses strangers' frames is neither root nor who decides on leases. */
+static int check_net_ids(const struct conf *c, struct err *e)
+{
+	if (c->net_uid == 0 || c->net_gid == 0)
+		return fail(e, EINVAL, "reeve-netd must not run as root, nor in root's group");
+	if (c->net_uid == UINT32_MAX || c->net_gid == UINT32_MAX)
+		return fail(e, EINVAL, "reeve-netd has no user or group to run as");
+	if (c->net_uid == c->core_uid)
+		return fail(e, EINVAL, "reeve-netd must not run as the user of reeve-core");
 	return 0;
 }
 
@@ -368,8 +392,9 @@ static int check_built_ins(const struct conf *c, struct err *e)
 int conf_check(const struct conf *c, struct err *e)
 {
 	static int (*const checks[])(const struct conf *, struct err *) = {
-		check_head,	 check_core_ids,  conf_check_mtl_path, conf_check_cpus,
-		conf_check_nics, check_nic_confs, check_built_ins,
+		check_head,	     check_core_ids,	      check_net_ids,
+		conf_check_mtl_path, conf_check_stack_config, conf_check_cpus,
+		conf_check_nics,     check_nic_confs,	      check_built_ins,
 	};
 	int r = 0;
 

@@ -26,7 +26,7 @@ enum {
 	CONF_NICS_MAX = 32,   /* `nic` sections, and patterns in a list of NICs */
 	TENANT_NICS_MAX = 16, /* patterns in a tenant's list */
 	CONF_MAGIC = 0x72656376,
-	CONF_VERSION = 2,
+	CONF_VERSION = 3,
 
 	/* Always there: everybody no other tenant matches, and root with the admins. */
 	TENANT_DEFAULT = 0,
@@ -41,6 +41,8 @@ enum {
  * whoever else runs as nobody could trace the core, signal it and read its files.
  */
 #define REEVE_CORE_UID 61997
+/* Likewise reeve-netd without a user `reeve-net`. */
+#define REEVE_NET_UID 61996
 
 /* Ten years: a clock can be added to it without a thought of overflow. */
 #define CONF_TIME_LIMIT_MAX_NS (UINT64_C(3650) * 86400 * 1000000000)
@@ -52,7 +54,11 @@ enum enforce {
 	ENFORCE_MAX,
 };
 
-enum plane { PLANE_MTL, PLANE_MAX };
+enum plane {
+	PLANE_MTL,
+	PLANE_STACK, /* reeve-netd runs */
+	PLANE_MAX
+};
 
 struct id_range {
 	uint32_t first, last; /* both belong to it */
@@ -95,9 +101,11 @@ struct conf {
 	uint32_t log_format; /* LOG_FORMAT_MAX: not said in the file */
 	uint32_t log_level;  /* LOG_LEVEL_MAX: not said in the file */
 	uint32_t core_uid, core_gid;
+	uint32_t net_uid, net_gid;
 	uint32_t admin_gid; /* CONF_NO_GID: no such group on this host */
 	uint32_t pad;
 	char mtl_path[CONF_PATH_MAX];
+	char stack_config[CONF_PATH_MAX]; /* the file that reeve-netd reads */
 	uint32_t no_nics; /* 1: reeve uses no NIC at all (an empty list in the file) */
 	uint32_t nnics;	  /* 0: reeve may use every NIC but loopback */
 	struct nic_pattern nics[CONF_NICS_MAX];
@@ -137,6 +145,7 @@ enum tenant_rule {
 /* 0 or -EINVAL; `tenant` must be below c->ntenants. */
 int conf_check_tenant(const struct conf *c, uint32_t tenant, enum tenant_rule rule, struct err *e);
 int conf_check_mtl_path(const struct conf *c, struct err *e);
+int conf_check_stack_config(const struct conf *c, struct err *e);
 int conf_check_cpus(const struct conf *c, struct err *e);
 int conf_check_nics(const struct conf *c, struct err *e);
 /* One `nic` section by number. */

@@ -91,7 +91,8 @@ uint32_t policy_tenant(const struct conf *c, const struct peer *p)
 	if (tenant == NO_TENANT)
 		tenant = by_groups(c, p);
 	if (tenant == NO_TENANT)
-		tenant = policy_admin(c, p) ? TENANT_SYSTEM : TENANT_DEFAULT;
+		tenant = policy_admin(c, p) || p->uid == c->net_uid ? TENANT_SYSTEM
+								    : TENANT_DEFAULT;
 	return tenant;
 }
 

@@ -220,6 +220,11 @@ static bool power_of_two(uint32_t n)
 	return n && !(n & (n - 1));
 }
 
+uint32_t af_xdp_frame_size(uint32_t mtu)
+{
+	return mtu <= SMALL_MTU ? SMALL : LARGE;
+}
+
 /* What is wanted, with nothing left open. */
 static int settle(struct af_xdp_want *w, const struct netdev *d, struct err *e)
 {
@@ -230,7 +235,7 @@ static int settle(struct af_xdp_want *w, const struct netdev *d, struct err *e)
 	if (!w->ring)
 		w->ring = RING;
 	if (!w->frame_size)
-		w->frame_size = mtu <= SMALL_MTU ? SMALL : LARGE;
+		w->frame_size = af_xdp_frame_size(mtu);
 	if (mtu < PORT_MTU_MIN)
 		return fail(e, EINVAL, "the MTU of %s is %u, and less than %d", w->ifname, mtu,
 			    PORT_MTU_MIN);

@@ -53,6 +53,9 @@ struct af_xdp_stats {
  */
 int af_xdp_open(const struct af_xdp_want *want, struct port **ret, struct err *e);
 
+/* Bytes of a frame on an interface of that MTU: 2048 or 4096. */
+uint32_t af_xdp_frame_size(uint32_t mtu);
+
 /* Of a port that was opened here; a few system calls. */
 void af_xdp_stats(struct port *p, struct af_xdp_stats *ret);
 
