@@ -60,6 +60,8 @@ static void test_defaults(void **state)
 	assert_int_equal(c->log_format, LOG_FORMAT_MAX);
 	assert_int_equal(c->log_level, LOG_LEVEL_MAX);
 	assert_int_equal(c->core_uid, REEVE_CORE_UID);
+	assert_int_equal(c->net_uid, REEVE_NET_UID);
+	assert_string_equal(c->stack_config, "/etc/reeve/machnet.json");
 	assert_int_equal(c->admin_gid, CONF_NO_GID);
 }
 
@@ -164,6 +166,32 @@ static void test_the_core_is_never_root(void **state)
 	assert_refused(c, EINVAL, "reeve-core must not run as root, nor in root's group");
 	c->core_gid = UINT32_MAX;
 	assert_refused(c, EINVAL, "reeve-core has no user or group to run as");
+}
+
+static void test_the_stack_is_neither_root_nor_the_core(void **state)
+{
+	struct conf *c = *state;
+
+	c->net_uid = 0;
+	assert_refused(c, EINVAL, "reeve-netd must not run as root, nor in root's group");
+	c->net_uid = 5;
+	c->net_gid = 0;
+	assert_refused(c, EINVAL, "reeve-netd must not run as root, nor in root's group");
+	c->net_gid = UINT32_MAX;
+	assert_refused(c, EINVAL, "reeve-netd has no user or group to run as");
+	c->net_gid = 5;
+	c->net_uid = c->core_uid;
+	assert_refused(c, EINVAL, "reeve-netd must not run as the user of reeve-core");
+}
+
+static void test_stack_config(void **state)
+{
+	struct conf *c = *state;
+
+	c->stack_config[0] = 'x';
+	assert_refused(c, EINVAL, "config \"xetc/reeve/machnet.json\" does not begin with \"/\"");
+	memset(c->stack_config, 'x', sizeof(c->stack_config));
+	assert_refused(c, EINVAL, "the path of a config has at most 107 characters");
 }
 
 static void test_mtl_path(void **state)
@@ -328,6 +356,8 @@ int main(void)
 		with_conf(test_head),
 		with_conf(test_planes_and_log),
 		with_conf(test_the_core_is_never_root),
+		with_conf(test_the_stack_is_neither_root_nor_the_core),
+		with_conf(test_stack_config),
 		with_conf(test_mtl_path),
 		with_conf(test_cpus),
 		with_conf(test_reserved_leaves_out_the_tenant_itself),

@@ -101,6 +101,18 @@ static void test_root_and_admins_are_system(void **state)
 	assert_false(policy_admin(&f->c, &p));
 }
 
+/* It has no other right of an administrator's; and a tenant that names its uid has it. */
+static void test_the_stack_is_system(void **state)
+{
+	struct fixture *f = *state;
+	struct peer p = peer(f->c.net_uid, f->c.net_gid, "");
+
+	assert_tenant(f, p, TENANT_SYSTEM);
+	assert_false(policy_admin(&f->c, &p));
+	p.uid++;
+	assert_tenant(f, p, TENANT_DEFAULT);
+}
+
 static void test_no_admin_group_is_not_group_minus_one(void **state)
 {
 	struct fixture *f = *state;
@@ -247,6 +259,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		with_conf(test_strangers_are_default),
 		with_conf(test_root_and_admins_are_system),
+		with_conf(test_the_stack_is_system),
 		with_conf(test_no_admin_group_is_not_group_minus_one),
 		with_conf(test_a_rule_beats_the_admin_group_but_not_its_rights),
 		with_conf(test_cgroup_matches_itself_and_below),

@@ -149,7 +149,7 @@ static void test_planes(void **state)
 	assert_int_equal(plane(c, PLANE_MTL, 1, &e), 0);
 	assert_int_equal(plane(c, PLANE_MTL, 0, &e), 0);
 	assert_int_equal(plane(c, PLANE_MAX, 1, &e), -EINVAL);
-	assert_string_equal(e.text, "there is no plane 1");
+	assert_string_equal(e.text, "there is no plane 2");
 	assert_int_equal(plane(c, UINT32_MAX, 1, &e), -EINVAL);
 	assert_int_equal(plane(c, PLANE_MTL, 2, &e), -EINVAL);
 	assert_string_equal(e.text, "a plane is on or off, not 2");

@@ -17,6 +17,11 @@ static inline int fake_user(const char *name, uint32_t *ret_uid, uint32_t *ret_g
 {
 	if (!strcmp(name, "broken"))
 		return -EIO;
+	if (!strcmp(name, "reeve-net")) {
+		*ret_uid = 910;
+		*ret_gid = 911;
+		return 0;
+	}
 	if (strcmp(name, "alice") && strcmp(name, "reeve"))
 		return -ENOENT;
 	*ret_uid = name[0] == 'a' ? 1500 : 900;

@@ -141,7 +141,11 @@ static void test_host_values(void **state)
 		  "reeve.conf:1: no CPU is left to lease: `cpus` without `never` is empty" },
 		{ "never = \"0-7\"\n\ncpus = \"2-3\"",
 		  "reeve.conf:1: no CPU is left to lease: `cpus` without `never` is empty" },
-		{ "planes = {\"mtl\", \"stack\"}", "reeve.conf:1: there is no plane \"stack\"" },
+		{ "planes = {\"mtl\", \"rdma\"}", "reeve.conf:1: there is no plane \"rdma\"" },
+		{ "stack { config = \"machnet.json\" }",
+		  "reeve.conf:1: config \"machnet.json\" does not begin with \"/\"" },
+		{ "planes = {\"stack\"}\nstack {\n closed = true\n}",
+		  "reeve.conf:3: plane \"stack\" is closed for good here but named in `planes`" },
 		{ "admin-group = \"wheel\"", "reeve.conf:1: this host has no group \"wheel\"" },
 		{ "log { format = \"xml\" }",
 		  "reeve.conf:1: the log's format is text or json, not \"xml\"" },
@@ -201,6 +205,8 @@ static void test_an_empty_file_is_the_defaults(void **state)
 	conf_defaults(&expected);
 	expected.core_uid = 900;
 	expected.core_gid = 901;
+	expected.net_uid = 910;
+	expected.net_gid = 911;
 	expected.admin_gid = 902;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		assert_memory_equal(parsed(texts[i]), &expected, sizeof(expected));
@@ -212,6 +218,8 @@ static void test_a_host_without_our_user(void **state)
 	assert_int_equal(conf_file_parse("", 0, &no_names, &conf, NULL), 0);
 	assert_int_equal(conf.core_uid, REEVE_CORE_UID);
 	assert_int_equal(conf.core_gid, REEVE_CORE_UID);
+	assert_int_equal(conf.net_uid, REEVE_NET_UID);
+	assert_int_equal(conf.net_gid, REEVE_NET_UID);
 	assert_int_equal(conf.admin_gid, CONF_NO_GID);
 }
 
@@ -239,7 +247,8 @@ static void test_host_part(void **state)
 				      "never = 0\n"
 				      "admin-group = 'staff'\n"
 				      "log { format = \"json\" level = debug }\n"
-				      "mtl { socket = \"/run/x.sock\" closed = false }\n");
+				      "mtl { socket = \"/run/x.sock\" closed = false }\n"
+				      "stack { config = \"/etc/x.json\" }\n");
 
 	(void)state;
 	assert_list(&c->cpus, "2-127");
@@ -248,6 +257,7 @@ static void test_host_part(void **state)
 	assert_int_equal(c->log_format, LOG_JSON);
 	assert_int_equal(c->log_level, LOG_DEBUG);
 	assert_string_equal(c->mtl_path, "/run/x.sock");
+	assert_string_equal(c->stack_config, "/etc/x.json");
 	assert_int_equal(c->planes, 1U << PLANE_MTL);
 	assert_int_equal(c->closed, 0);
 }
@@ -268,6 +278,9 @@ static void test_planes(void **state)
 	assert_int_equal(parsed("mtl { closed = true }")->planes, 0);
 	assert_int_equal(parsed("mtl { closed = true }")->closed, 1U << PLANE_MTL);
 	assert_int_equal(parsed("planes = {} mtl { closed = true }")->planes, 0);
+	assert_int_equal(parsed("planes = {\"mtl\", \"stack\"}")->planes,
+			 1U << PLANE_MTL | 1U << PLANE_STACK);
+	assert_int_equal(parsed("stack { closed = true }")->closed, 1U << PLANE_STACK);
 }
 
 static void test_a_parse_that_failed_leaves_nothing_behind(void **state)

@@ -129,7 +129,7 @@ static void test_additions(void **state)
 		"\"gateway6\": \"fe80::1\", \"gateway\": \"10.0.0.254\","
 		"\"prefix\": [24, 64], \"ip\": [\"10.0.0.1\", \"fd00::1\"],"
 		"\"ifname\": \"ens5\", \"backend\": \"af_xdp\", \"mode\": \"generic\","
-		"\"mtu\": 3498, \"pcie\": \"05:00.1\"");
+		"\"mtu\": 3498, \"pcie\": \"05:00.1\", \"ports\": [\"888\", \"40000-65535\"]");
 
 	(void)state;
 	assert_int_equal(i->naddrs, 2);
@@ -144,6 +144,11 @@ static void test_additions(void **state)
 	assert_int_equal(i->mode, NIC_MODE_ONLY_GENERIC);
 	assert_int_equal(i->mtu, 3498);
 	assert_string_equal(i->pcie, "0000:05:00.1");
+	assert_int_equal(i->nports, 2);
+	assert_int_equal(i->ports[0].first, 888);
+	assert_int_equal(i->ports[0].last, 888);
+	assert_int_equal(i->ports[1].first, 40000);
+	assert_int_equal(i->ports[1].last, 65535);
 }
 
 static void test_addresses(void **state)
@@ -484,6 +489,20 @@ static void test_bad_keys(void **state)
 		  ".backend: the backend is \"af_xdp\", not \"tap\"" },
 		{ "\"ip\":\"10.0.0.1\",\"mode\":\"skb\"",
 		  ".mode: the mode is \"auto\", \"native\" or \"generic\", not \"skb\"" },
+		{ "\"ip\":\"10.0.0.1\",\"ports\":\"888\"",
+		  ".ports: a list is wanted here, not a string" },
+		{ "\"ip\":\"10.0.0.1\",\"ports\":[888]",
+		  ".ports: a string is wanted here, not a number" },
+		{ "\"ip\":\"10.0.0.1\",\"ports\":[\"0\"]",
+		  ".ports: \"0\" is no port or range of them such as \"40000-40999\"" },
+		{ "\"ip\":\"10.0.0.1\",\"ports\":[\"65536\"]",
+		  ".ports: \"65536\" is no port or range of them such as \"40000-40999\"" },
+		{ "\"ip\":\"10.0.0.1\",\"ports\":[\"9-8\"]",
+		  ".ports: \"9-8\" is no port or range of them such as \"40000-40999\"" },
+		{ "\"ip\":\"10.0.0.1\",\"ports\":[\"9-\"]",
+		  ".ports: \"9-\" is no port or range of them such as \"40000-40999\"" },
+		{ "\"ip\":\"10.0.0.1\",\"ports\":[\"1-9\",\"9\"]",
+		  ".ports: \"9\" has ports that are named before" },
 		{ "\"ip\":\"10.0.0.1\",\"mtu\":575",
 		  ".mtu: it is a whole number from 576 to 3498" },
 		{ "\"ip\":\"10.0.0.1\",\"mtu\":3499",
