@@ -66,11 +66,14 @@ static int lease_of_mask(struct iface *f, struct reeve *r)
 	return l->ncores == f->conf->engine_threads ? 0 : last;
 }
 
+/* What is no hardware is near no CPU. */
 static int lease_any(struct iface *f, struct reeve *r)
 {
+	struct netdev dev;
+	bool hardware = netdev_read(f->name, &dev, NULL) == 0 && !dev.is_virtual;
 	const struct reeve_want want = { .size = sizeof(want),
 					 .count = f->conf->engine_threads,
-					 .near = f->name,
+					 .near = hardware ? f->name : NULL,
 					 .name = TENANCY_NAME };
 	size_t n = 0;
 	int one = reeve_acquire(r, &want, f->leased.cores, NET_THREADS_MAX, &n);
