@@ -41,6 +41,7 @@ static void std_flags(struct net_std_flags *s, struct net_flag ret[static STD_MA
 		{ "logtostderr", .on = &s->logtostderr, .help = "log to stderr, not to a file" },
 		{ "alsologtostderr", .on = &s->alsologtostderr, .help = "the same" },
 		{ "log_dir", .text = &s->log_dir, .help = "where log files go" },
+		{ "log_json", .on = &s->log_json, .help = "log JSON, an object a line" },
 		{ "minloglevel", .number = &s->minloglevel, .max = LEVEL_MAX,
 		  .help = "0: all, 1: warnings and errors, 2: errors" },
 		{ "v", .number = &s->v, .max = VERBOSE_MAX, .help = "above 0: log more" },

@@ -37,7 +37,7 @@ struct net_flag {
 /* minloglevel: 0 info, 1 warning, 2 error; v: above 0, more than info. */
 struct net_std_flags {
 	const char *config;
-	bool logtostderr, alsologtostderr;
+	bool logtostderr, alsologtostderr, log_json;
 	const char *log_dir;
 	uint64_t minloglevel, v;
 	bool help, version;

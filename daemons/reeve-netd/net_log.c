@@ -162,6 +162,6 @@ int net_log_start(const char *program, const struct net_std_flags *f, struct err
 		fd = create(program, f, e);
 		r = fd < 0 ? fd : 0;
 	}
-	log_setup(fd < 0 ? open_stderr() : fd, LOG_TEXT, net_log_level(f));
+	log_setup(fd < 0 ? open_stderr() : fd, f->log_json ? LOG_JSON : LOG_TEXT, net_log_level(f));
 	return r;
 }

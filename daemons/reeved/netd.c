@@ -68,10 +68,32 @@ static int open_door(struct reeved *d, struct err *e)
 	return door_serve(door, path, NOT_OTHERS, "stop that netd first", e);
 }
 
+/* Its lines stand among ours. */
+static char *log_format(const struct reeved *d)
+{
+	return conf_log_format(&d->conf, d->opt.log_format) == LOG_JSON ? "--log_json"
+									: "--nolog_json";
+}
+
+static char *log_level(const struct reeved *d)
+{
+	static char *const flags[LOG_LEVEL_MAX] = {
+		[LOG_ERR] = "--minloglevel=2",
+		[LOG_WARN] = "--minloglevel=1",
+		[LOG_INFO] = "--v=0",
+		[LOG_DEBUG] = "--v=1",
+	};
+
+	return flags[conf_log_level(&d->conf, d->opt.log_level)];
+}
+
 static int run(struct reeved *d, int config, int log, int *ret_pidfd, struct err *e)
 {
 	char path[PATH_MAX + 16], reeve[CONF_PATH_MAX + 16];
-	char *const args[] = { "--config_json=-", reeve, "--status_fd=3", "--logtostderr", NULL };
+	char *const args[] = {
+		"--config_json=-", reeve, "--status_fd=3", "--logtostderr", log_format(d),
+		log_level(d),	   NULL
+	};
 
 	snprintf(path, sizeof(path), "%s/reeve-netd", d->sbin);
 	snprintf(reeve, sizeof(reeve), "--reeve=%s", d->doors[PP_DOOR_NATIVE].path);

@@ -42,7 +42,7 @@ class Tenant(NetLab):
 
     def up(self, since=0):
         """The pid of the netd that is ready."""
-        self.reeved.wait_log("ready +.*pid", since)
+        self.reeved.wait_log("ready.*pid.*[0-9]+", since)
         return self.pid()
 
     def pid(self):
@@ -183,6 +183,14 @@ def test_an_address_of_the_kernels_without_ports(net):
     reeved.wait_log('the kernel has an address of eth1, too: the config.s .x22ports.x22 must say')
     reeved.wait_log("the message stack ended.*exit status 1")
     wait_until(lambda: not net.leases())
+
+
+def test_it_logs_as_reeved_does(net):
+    reeved = net.start_reeved(args=["--log-format", "json"])
+    reeved.wait_log(r'"ready"')
+    net.up()
+    assert [entry for entry in reeved.entries() if entry.get("event") == "address"
+            or "address" in entry.values()], reeved.log()
 
 
 def test_no_config(net):
