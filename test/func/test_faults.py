@@ -24,9 +24,19 @@ from soak import Soak
 
 POINTS = fault.points()
 PLACES = 3      # so many of the times that a point is reached
+IDLE_PROCESSES = 64  # PROCESS_IDLE_MAX of the core
 # Reached only when the interface is opened and closed for this session.
 OPENING = {"REEVED_OPEN", "REEVED_OPENED", "REEVED_DETACH"}
 CRASHES = ["none", "core"]
+
+
+def links(folder):
+    """What the links in it lead to; those that go meanwhile are not there."""
+    found = []
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"{folder}/{name}"))
+    return found
 
 
 class Rig(Soak):
@@ -177,8 +187,12 @@ class Rig(Soak):
                 own.ended(begin, time.monotonic())
 
     def fds(self):
-        return [len(os.listdir(f"/proc/{pid}/fd"))
-                for pid in (self.reeved.pid, self.reeved.core_pid())]
+        """Of both daemons, but for what a core makes when it first needs it and then keeps: its
+        timers, and the pidfds of processes that may come again, which are few."""
+        core = links(f"/proc/{self.reeved.core_pid()}/fd")
+        assert len([fd for fd in core if "pidfd" in fd]) <= IDLE_PROCESSES + 3, core
+        return [len(os.listdir(f"/proc/{self.reeved.pid}/fd")),
+                len([fd for fd in core if "pidfd" not in fd and "timerfd" not in fd])]
 
     def rest(self):
         """As it is between sessions: only who holds the interface is there."""
