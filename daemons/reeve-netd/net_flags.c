@@ -225,7 +225,7 @@ int net_flags_parse(const struct net_flag *own, int argc, char *const *argv,
 
 /* --- help ----------------------------------------------------------------- */
 
-static void print_table(FILE *f, const struct net_flag *flags)
+void net_flags_print_own(FILE *f, const struct net_flag *flags)
 {
 	for (; flags->name; flags++) {
 		char left[40];
@@ -246,6 +246,6 @@ void net_flags_print(FILE *f, const struct net_flag *own)
 
 	std_flags(&unused, std);
 	if (own)
-		print_table(f, own);
-	print_table(f, std);
+		net_flags_print_own(f, own);
+	net_flags_print_own(f, std);
 }

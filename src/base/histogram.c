@@ -56,6 +56,17 @@ uint64_t histogram_at(const struct histogram *h, double part)
 	return found > h->max ? h->max : found;
 }
 
+bool histogram_next(const struct histogram *h, uint32_t *place, struct histogram_bar *ret)
+{
+	while (*place < HISTOGRAM_PLACES && !h->places[*place])
+		++*place;
+	if (*place == HISTOGRAM_PLACES)
+		return false;
+	*ret = (struct histogram_bar){ middle_of(*place), h->places[*place] };
+	++*place;
+	return true;
+}
+
 double histogram_mean(const struct histogram *h)
 {
 	return h->count ? h->sum / (double)h->count : 0;

@@ -7,6 +7,7 @@
 #ifndef REEVE_BASE_HISTOGRAM_H
 #define REEVE_BASE_HISTOGRAM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -28,6 +29,14 @@ void histogram_add(struct histogram *h, uint64_t number);
  * within a hundredth, neither below the least nor above the greatest; 0 if there are none.
  */
 uint64_t histogram_at(const struct histogram *h, double part);
+
+/* So many of them were this number, or less than a hundredth off. */
+struct histogram_bar {
+	uint64_t number, count;
+};
+
+/* From the least to the greatest, with *place 0 at first; false: that was the last. */
+bool histogram_next(const struct histogram *h, uint32_t *place, struct histogram_bar *ret);
 
 /* Exact; 0 if there are none. */
 double histogram_mean(const struct histogram *h);

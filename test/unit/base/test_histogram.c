@@ -87,6 +87,30 @@ static void mean_and_deviation_are_exact(void **state)
 	assert_int_equal((int)(histogram_stddev(&h) + 0.5), 2000);
 }
 
+static void every_bar_once(void **state)
+{
+	struct histogram_bar bar, last = { 0 };
+	uint64_t counted = 0;
+	uint32_t place = 0;
+
+	(void)state;
+	assert_false(histogram_next(&h, &place, &bar));
+	for (uint64_t n = 1; n < UINT64_MAX / 3; n = n * 3 + 1)
+		for (uint64_t i = 0; i < n % 4 + 1; i++)
+			histogram_add(&h, n);
+	place = 0;
+	for (uint64_t n = 1; n < UINT64_MAX / 3; n = n * 3 + 1) {
+		assert_true(histogram_next(&h, &place, &bar));
+		assert_int_equal(bar.count, n % 4 + 1);
+		assert_true(bar.number > last.number);
+		assert_true(bar.number >= n - n / 100 && bar.number <= n + n / 100);
+		counted += bar.count;
+		last = bar;
+	}
+	assert_false(histogram_next(&h, &place, &bar));
+	assert_int_equal(counted, h.count);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -95,6 +119,7 @@ int main(void)
 		cmocka_unit_test_setup(every_number_is_found_to_a_hundredth, fresh),
 		cmocka_unit_test_setup(parts_of_a_thousand, fresh),
 		cmocka_unit_test_setup(mean_and_deviation_are_exact, fresh),
+		cmocka_unit_test_setup(every_bar_once, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
