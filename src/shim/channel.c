@@ -19,40 +19,37 @@ static uintptr_t round_up(uintptr_t n, uintptr_t to)
 }
 
 /* Address space only: where nothing is mapped in the end, a touch is an error. */
-static int reserve(struct channel *where, size_t len)
+static int reserve(size_t len, struct region *ret)
 {
-	where->region_len = len;
-	where->region = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-			     0);
-	return where->region == MAP_FAILED ? -errno : 0;
+	void *at = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	*ret = (struct region){ at, len };
+	return 0;
 }
 
 /* Huge pages have to be asked for as such; a file says by its block size what it is of. */
-static int map_into(const struct channel *where, int fd, const struct stat *st, uint8_t **ret)
+static void *map_into(const struct region *where, int fd, const struct stat *st)
 {
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	bool huge = (uintptr_t)st->st_blksize > page;
 	uintptr_t align = huge ? (uintptr_t)st->st_blksize : page;
-	uintptr_t memory = round_up((uintptr_t)where->region + sizeof(struct channel), align);
+	uintptr_t memory = round_up((uintptr_t)where->at + sizeof(struct channel), align);
 	uintptr_t ours = (memory - sizeof(struct channel)) / page * page;
 	int flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE | (huge ? MAP_HUGETLB : 0);
 
 	if (mprotect((void *)ours, memory - ours, PROT_READ | PROT_WRITE) < 0)
-		return -errno;
-	if (mmap((void *)memory, (size_t)st->st_size, PROT_READ | PROT_WRITE, flags, fd, 0) ==
-	    MAP_FAILED)
-		return -errno;
-	*ret = (uint8_t *)memory;
-	return 0;
+		return MAP_FAILED;
+	return mmap((void *)memory, (size_t)st->st_size, PROT_READ | PROT_WRITE, flags, fd, 0);
 }
 
-static int set_up(const struct channel *where, uint8_t *memory, uint64_t size, struct channel **ret)
+static int set_up(const struct region *where, void *memory, uint64_t size, struct channel **ret)
 {
 	struct channel *c = (struct channel *)memory - 1;
 	int r;
 
-	c->region = where->region;
-	c->region_len = where->region_len;
+	c->region = *where;
 	c->size = size;
 	c->sock = -1;
 	r = view_read(&c->view, channel_ctx(c), size);
@@ -73,9 +70,9 @@ static size_t room_for(const struct stat *st)
 
 int channel_map(int fd, int sock, struct channel **ret)
 {
-	struct channel where = { 0 };
-	uint8_t *memory = NULL;
+	struct region where = { 0 };
 	struct stat st;
+	void *memory;
 	int r;
 
 	if (fstat(fd, &st) < 0)
@@ -83,14 +80,13 @@ int channel_map(int fd, int sock, struct channel **ret)
 	if (!S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof(struct chan_ctx) ||
 	    st.st_size > INT32_MAX)
 		return -EPROTO;
-	r = reserve(&where, room_for(&st));
+	r = reserve(room_for(&st), &where);
 	if (r < 0)
 		return r;
-	r = map_into(&where, fd, &st, &memory);
-	if (r == 0)
-		r = set_up(&where, memory, (uint64_t)st.st_size, ret);
+	memory = map_into(&where, fd, &st);
+	r = memory == MAP_FAILED ? -errno : set_up(&where, memory, (uint64_t)st.st_size, ret);
 	if (r < 0) {
-		munmap(where.region, where.region_len);
+		munmap(where.at, where.len);
 		return r;
 	}
 	(*ret)->sock = sock;
@@ -105,7 +101,7 @@ void channel_unmap(struct channel *c)
 	bufs_flush(c);
 	if (c->sock >= 0)
 		close(c->sock);
-	munmap(c->region, c->region_len);
+	munmap(c->region.at, c->region.len);
 }
 
 void *channel_ctx(struct channel *c)

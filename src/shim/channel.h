@@ -19,12 +19,17 @@ enum {
 	CHANNEL_LOOK_MS = 10, /* so often we look whether the daemon is there, and busy */
 };
 
+/* Of the address space. */
+struct region {
+	void *at;
+	size_t len;
+};
+
 struct channel {
 	_Alignas(64) uint32_t mark;
 	struct view view;
-	void *region; /* of the address space: this, the memory, and what aligns them */
-	size_t region_len;
-	size_t size; /* of the memory */
+	struct region region; /* this, the memory, and what aligns them */
+	size_t size;	      /* of the memory */
 
 	int sock;	  /* of the request for the channel; -1: none */
 	bool armed;	  /* we said that we sleep */

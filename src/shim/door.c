@@ -120,7 +120,7 @@ static int recv_all(int sock, struct chan_msg *ret, int *fd)
 int door_ask(int sock, const struct chan_msg *request, int *ret_fd)
 {
 	_cleanup_fd_ int fd = -1;
-	struct chan_msg answer;
+	struct chan_msg answer = { 0 };
 	int r = send_all(sock, request);
 
 	if (r == 0)

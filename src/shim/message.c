@@ -61,10 +61,12 @@ static int check_size(const struct channel *c, const MachnetMsgHdr_t *m)
 static void fill(struct cursor *from, uint8_t *to, uint32_t len)
 {
 	uint8_t *piece = NULL;
+	size_t n;
 
-	for (size_t n; len; len -= (uint32_t)n, to += n) {
-		n = cursor_piece(from, len, &piece);
+	while (len && (n = cursor_piece(from, len, &piece)) > 0) {
 		memcpy(to, piece, n);
+		len -= (uint32_t)n;
+		to += n;
 	}
 }
 
@@ -153,13 +155,15 @@ static void read_header(const struct chan_buf *b, struct header *ret)
 static void copy_out(struct received *r, const uint8_t *from, uint32_t len)
 {
 	uint8_t *piece = NULL;
+	size_t n;
 
 	r->size += len;
-	for (size_t n; len && !r->too_long; len -= (uint32_t)n, from += n) {
-		n = cursor_piece(&r->to, len, &piece);
+	while (len && (n = cursor_piece(&r->to, len, &piece)) > 0) {
 		memcpy(piece, from, n);
-		r->too_long = n == 0;
+		len -= (uint32_t)n;
+		from += n;
 	}
+	r->too_long = r->too_long || len;
 }
 
 /* 1: another one follows, 0: that was the last. */

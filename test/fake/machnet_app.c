@@ -372,10 +372,11 @@ static void do_count(void)
 
 static void do_poke(uint64_t ofs, const char *hex)
 {
-	unsigned byte;
+	for (; ofs < size && hex[0] && hex[1]; hex += 2) {
+		const char byte[3] = { hex[0], hex[1] };
 
-	for (; ofs < size && sscanf(hex, "%2x", &byte) == 1; hex += 2)
-		ctx[ofs++] = (uint8_t)byte;
+		ctx[ofs++] = (uint8_t)strtoul(byte, NULL, 16);
+	}
 	ok();
 }
 
@@ -390,9 +391,10 @@ static void do_garbage(const char *where, unsigned seed)
 		from = pool;
 		to = size;
 	}
-	srand(seed);
-	for (uint64_t i = from; i < to; i++)
-		ctx[i] = (uint8_t)(rand() >> 8);
+	for (uint64_t i = from; i < to; i++) {
+		seed = seed * 1103515245 + 12345;
+		ctx[i] = (uint8_t)(seed >> 16);
+	}
 	ok();
 }
 

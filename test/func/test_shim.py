@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from machnet import LINE, Host, Program, total
+from apps import LINE, Host, Program, total
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
