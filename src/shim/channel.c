@@ -29,15 +29,14 @@ static int reserve(size_t len, struct region *ret)
 	return 0;
 }
 
-/* Huge pages have to be asked for as such; a file says by its block size what it is of. */
+/* A file says by its block size what pages it is of, huge ones, too: there it must begin. */
 static void *map_into(const struct region *where, int fd, const struct stat *st)
 {
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	bool huge = (uintptr_t)st->st_blksize > page;
-	uintptr_t align = huge ? (uintptr_t)st->st_blksize : page;
+	uintptr_t block = (uintptr_t)st->st_blksize, align = block > page ? block : page;
 	uintptr_t memory = round_up((uintptr_t)where->at + sizeof(struct channel), align);
 	uintptr_t ours = (memory - sizeof(struct channel)) / page * page;
-	int flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE | (huge ? MAP_HUGETLB : 0);
+	int flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE;
 
 	if (mprotect((void *)ours, memory - ours, PROT_READ | PROT_WRITE) < 0)
 		return MAP_FAILED;
