@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "mech/discard.h"
 #include "reeved.h"
 
 int clients_init(struct clients *c, uint32_t max)

@@ -27,6 +27,7 @@
 #include "base/rate.h"
 #include "base/str.h"
 #include "mech/sockfile.h"
+#include "mech/discard.h"
 #include "reeved.h"
 
 /* Connections taken from one socket before the others get their turn. */

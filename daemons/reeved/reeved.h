@@ -15,7 +15,6 @@
  *   journal.c what outlives the core, and this process
  *   door.c    the listening sockets
  *   client.c  the connections that were handed over
- *   discard.c how they are closed
  *   peer.c    a peer's identity, from the kernel
  *   inbox.c   what the core sends
  *   ops.c     what the core may ask for
@@ -231,12 +230,6 @@ void clients_batch(const struct clients *c, uint32_t *at, struct pp_resume *ret,
 bool clients_restore(struct clients *c, struct pp_conn conn, enum pp_door door, int fd);
 bool clients_drop(struct clients *c, struct pp_conn conn);
 void clients_drop_all(struct clients *c);
-
-/* discard.c */
-/* From now on nobody passes a descriptor by this socket; false: this kernel can't forbid it. */
-bool descriptors_refuse(int sock);
-/* Closes a client's socket, and with it whatever the client left unread in it. */
-void discard(int fd, bool foreign_fds);
 
 /* inbox.c */
 /*
