@@ -16,12 +16,12 @@
 #include "base/str.h"
 #include "mech/sockfile.h"
 
-enum { BACKLOG = 16 };
+enum { BACKLOG = 128, OTHERS = 0177 };
 
-static int bind_private(int fd, const char *path, struct err *e)
+static int bind_as(int fd, const char *path, mode_t not, struct err *e)
 {
 	struct sockaddr_un a = sockfile_address(path);
-	mode_t mask = umask(0177);
+	mode_t mask = umask(not);
 	int r;
 
 	unlink(path);
@@ -32,7 +32,7 @@ static int bind_private(int fd, const char *path, struct err *e)
 	return r < 0 ? fail(e, -r, "can't make the socket %s: %s", path, strerror(-r)) : 0;
 }
 
-static int put_in_place(struct door *door, const char *path, struct err *e)
+static int put_in_place(struct door *door, const char *path, mode_t not, struct err *e)
 {
 	char temp[sizeof(door->path)];
 	struct stat st;
@@ -40,7 +40,7 @@ static int put_in_place(struct door *door, const char *path, struct err *e)
 
 	if ((size_t)snprintf(temp, sizeof(temp), "%s-%d", path, (int)getpid()) >= sizeof(temp))
 		return fail(e, ENAMETOOLONG, "the path %s is too long for a socket", path);
-	r = bind_private(door->fd, temp, e);
+	r = bind_as(door->fd, temp, not, e);
 	if (r == 0 && (lstat(temp, &st) < 0 || link(temp, path) < 0))
 		r = fail(e, errno, "can't serve %s: %m", path);
 	unlink(temp);
@@ -52,23 +52,41 @@ static int put_in_place(struct door *door, const char *path, struct err *e)
 	return 0;
 }
 
-int door_open(struct door *door, const char *dir, struct err *e)
+static int make_directory(const char *path, struct err *e)
 {
-	char path[sizeof(door->path)];
+	char dir[sizeof(((struct door *)0)->path)];
+	char *slash;
+
+	str_copy(dir, sizeof(dir), path);
+	slash = strrchr(dir, '/');
+	if (!slash || slash == dir)
+		return 0;
+	*slash = '\0';
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+		return fail(e, errno, "can't make the directory %s: %m", dir);
+	return 0;
+}
+
+int door_open(struct door *door, const char *path, bool open_to_all, const char *flag,
+	      struct err *e)
+{
+	char advice[64];
 	int r;
 
 	*door = (struct door){ .fd = -1 };
-	if ((size_t)snprintf(path, sizeof(path), "%s/" NETD_SOCKET, dir) >= sizeof(path))
-		return fail(e, ENAMETOOLONG, "the path %.80s... is too long for a socket", dir);
-	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-		return fail(e, errno, "can't make the directory %s: %m", dir);
-	r = sockfile_clear(path, "another netd", "stop it, or name another --runtime_dir", e);
+	if (strlen(path) >= sizeof(door->path))
+		return fail(e, ENAMETOOLONG, "the path %.80s... is too long for a socket", path);
+	r = make_directory(path, e);
+	if (r < 0)
+		return r;
+	snprintf(advice, sizeof(advice), "stop it, or name another --%s", flag);
+	r = sockfile_clear(path, "another netd", advice, e);
 	if (r < 0)
 		return r;
 	door->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (door->fd < 0)
 		return fail(e, errno, "can't make a socket: %m");
-	return put_in_place(door, path, e);
+	return put_in_place(door, path, open_to_all ? 0 : OTHERS, e);
 }
 
 void door_adopt(struct door *door, int fd)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The listening socket of netd: <runtime-dir>/netd.sock, for root alone. */
+/* The listening sockets of netd: <runtime-dir>/netd.sock, for root alone, and Machnet's. */
 #ifndef REEVE_NETD_DOOR_H
 #define REEVE_NETD_DOOR_H
 
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -20,10 +21,12 @@ struct door {
 
 /*
  * Makes the directory if there is none. -EADDRINUSE: a program serves the socket, which
- * is left to it; one that nobody serves is replaced. door_close() afterwards, whatever this
+ * is left to it; one that nobody serves is replaced. `open_to_all`: anybody may connect.
+ * `flag` is the one that names another place. door_close() afterwards, whatever this
  * returned.
  */
-int door_open(struct door *door, const char *dir, struct err *e);
+int door_open(struct door *door, const char *path, bool open_to_all, const char *flag,
+	      struct err *e);
 /* One that whoever started us listens on, and keeps: `fd`. */
 void door_adopt(struct door *door, int fd);
 /* Removes the file, if it is still the one that was made here. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -36,15 +37,22 @@ static void answer_call(struct engine *e)
 	pthread_mutex_unlock(&e->lock);
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 static void wait_for_work(struct engine *e, uint64_t now)
 {
 	struct pollfd fds[] = { { .fd = e->wake_fd, .events = POLLIN },
-				{ .fd = e->port->wait_fd, .events = POLLIN } };
-	uint64_t due = stack_deadline(e->stack), left = due > now ? due - now : 0, count;
+				{ .fd = e->port->wait_fd, .events = POLLIN },
+				{ .fd = e->exchange.n ? e->exchange.bells : -1, .events = POLLIN } };
+	uint64_t due = earlier(stack_deadline(e->stack), exchange_deadline(&e->exchange, now));
+	uint64_t left = due > now ? due - now : 0, count;
 	struct timespec wait = { .tv_sec = (time_t)(left / NS_PER_S),
 				 .tv_nsec = (long)(left % NS_PER_S) };
 
-	ppoll(fds, 2, due == UINT64_MAX ? NULL : &wait, NULL);
+	ppoll(fds, ARRAY_SIZE(fds), due == UINT64_MAX ? NULL : &wait, NULL);
 	if (fds[0].revents && read(e->wake_fd, &count, sizeof(count)) < 0)
 		return;
 	/* The interface is gone: nothing comes from there any more. */
@@ -59,9 +67,11 @@ static void sleep_if_idle(struct engine *e)
 
 	atomic_store(&e->asleep, true);
 	now = clock_mono_ns();
-	if (!stack_poll(e->stack, now) && !atomic_load(&e->called) && !atomic_load(&e->stop))
+	if (!stack_poll(e->stack, now) && exchange_sleep(&e->exchange, now) &&
+	    !atomic_load(&e->called) && !atomic_load(&e->stop))
 		wait_for_work(e, now);
 	atomic_store(&e->asleep, false);
+	exchange_awake(&e->exchange);
 }
 
 static void *run(void *arg)
@@ -69,18 +79,23 @@ static void *run(void *arg)
 	struct engine *e = arg;
 	uint64_t busy_ns = 0;
 
+	/* The kernel would add 50 us to the shortest naps. */
+	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	while (!atomic_load_explicit(&e->stop, memory_order_relaxed)) {
 		uint64_t now = clock_mono_ns();
 
 		bool any = stack_poll(e->stack, now);
 
+		any |= exchange_turn(&e->exchange, now);
 		answer_call(e); /* by the clock of now */
-		if (any)
+		if (any) {
 			busy_ns = now;
-		else if (now - busy_ns < SPIN_US * 1000)
-			sched_yield();
-		else
+			exchange_busy(&e->exchange);
+		}
+		if (now - busy_ns >= SPIN_US * 1000)
 			sleep_if_idle(e);
+		else if (!any)
+			sched_yield();
 	}
 	return NULL;
 }
@@ -117,8 +132,11 @@ int engine_start(struct engine *e, const struct cpuset *cpus, struct err *err)
 	e->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (e->wake_fd < 0)
 		return fail(err, errno, "can't make an eventfd: %m");
-	r = start_thread(e, cpus);
+	r = exchange_open(&e->exchange, e->stack);
+	if (r == 0)
+		r = start_thread(e, cpus);
 	if (r < 0) {
+		exchange_close(&e->exchange);
 		close(e->wake_fd);
 		return fail(err, -r, "can't start an engine on its CPUs: %s", strerror(-r));
 	}
@@ -134,6 +152,7 @@ void engine_stop(struct engine *e)
 		atomic_store(&e->stop, true);
 		if (write(e->wake_fd, &one, sizeof(one)) == sizeof(one))
 			pthread_join(e->thread, NULL);
+		exchange_close(&e->exchange);
 		close(e->wake_fd);
 	}
 	stack_free(e->stack);

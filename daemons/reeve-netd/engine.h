@@ -13,7 +13,7 @@
 
 #include "base/cpuset.h"
 #include "base/err.h"
-#include "stack/stack.h"
+#include "exchange.h"
 
 struct engine;
 struct iface;
@@ -25,6 +25,7 @@ struct engine {
 	struct iface *iface;
 	struct port *port;
 	struct stack *stack;
+	struct exchange exchange; /* the channels that it serves */
 	pthread_t thread;
 	bool running;
 	int wake_fd; /* eventfd */
@@ -38,7 +39,7 @@ struct engine {
 
 /* Port and stack are there, and become the engine's on success. `cpus`: empty for any. */
 int engine_start(struct engine *e, const struct cpuset *cpus, struct err *err);
-/* Closes both. */
+/* Closes both; channels leave. */
 void engine_stop(struct engine *e);
 /* Has it run `fn` between two turns, and waits for that. */
 void engine_call(struct engine *e, engine_fn *fn, void *arg);

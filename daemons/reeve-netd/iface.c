@@ -15,7 +15,7 @@
 #include "stack/steer.h"
 
 /* For each engine. Pages that no flow needs are never touched. */
-enum { FLOWS = 16384, SEGMENTS = 16384, LISTENERS = 256, NEIGHBOURS = 1024 };
+enum { FLOWS = 16384, SEGMENTS = 16384, LISTENERS = 2048, NEIGHBOURS = 1024 };
 
 /* --- which one --------------------------------------------------------------------------- */
 

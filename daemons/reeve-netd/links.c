@@ -26,6 +26,7 @@ static void give_up(struct netd *d, struct iface *f)
 {
 	log_say(LOG_WARN, "interface gone", "%s; it is taken again when it is there", f->name);
 	tracers_end(d, f);
+	channels_iface_down(d, f);
 	iface_close(f);
 	f->gone = true;
 }

@@ -15,6 +15,7 @@
 #include "net_log.h"
 #include "netd.h"
 #include "sandbox.h"
+#include "wire/channel.h"
 
 static struct netd netd;
 
@@ -33,8 +34,12 @@ static void on_notice(void *arg, const char *text)
 		return;
 }
 
-/* There are no applications yet, so nobody connects or listens. */
 static const struct stack_user user = {
+	.connected = endpoint_connected,
+	.accepted = endpoint_accepted,
+	.received = endpoint_received,
+	.sendable = endpoint_sendable,
+	.closed = endpoint_closed,
 	.resolve = on_resolve,
 	.notice = on_notice,
 };
@@ -110,6 +115,7 @@ int netd_take(struct netd *d, struct iface *f, struct err *e)
 	if (r == 0) {
 		f->up = true;
 		say_open(f);
+		channels_iface_up(d);
 	}
 	return r;
 }
@@ -134,12 +140,14 @@ static void on_idle(void *arg)
 struct options {
 	const char *runtime_dir;
 	const char *reeve;  /* the socket of a reeved to be a tenant of; NULL: of none */
-	uint64_t status_fd; /* that we are given; below 3: none */
+	const char *ctrl_socket;
+	uint64_t status_fd, ctrl_fd; /* that we are given; 0: none */
 };
 
 static int give_up_rights(const struct options *o, struct err *e)
 {
-	return sandbox_enter(o->status_fd ? NULL : o->runtime_dir, !o->reeve, e);
+	return sandbox_enter(o->status_fd ? NULL : o->runtime_dir,
+			     netd.ctrl.door.path[0] ? netd.ctrl.door.path : NULL, !o->reeve, e);
 }
 
 static int start(const struct options *o, struct err *e)
@@ -156,6 +164,10 @@ static int start(const struct options *o, struct err *e)
 	netd.since_ns = clock_boot_ns();
 	r = status_open(&netd, o->runtime_dir, o->status_fd ? (int)o->status_fd : -1, e);
 	if (r == 0)
+		r = channels_open(&netd, e);
+	if (r == 0)
+		r = ctrl_open(&netd, o->ctrl_socket, o->ctrl_fd ? (int)o->ctrl_fd : -1, e);
+	if (r == 0)
 		r = kneigh_open(&netd, e);
 	if (r == 0 && o->reeve)
 		r = tenancy_open(&netd.tenancy, o->reeve, netd.loop, e);
@@ -170,6 +182,8 @@ static int start(const struct options *o, struct err *e)
 static void stop(void)
 {
 	links_close(&netd);
+	ctrl_close(&netd);
+	channels_close(&netd);
 	status_close(&netd);
 	tracers_end(&netd, NULL);
 	for (uint32_t i = 0; i < netd.nifaces; i++)
@@ -212,12 +226,15 @@ static void start_log(const struct net_std_flags *flags)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .runtime_dir = NETD_RUNTIME_DIR };
+	struct options o = { .runtime_dir = NETD_RUNTIME_DIR, .ctrl_socket = CHAN_SOCKET };
 	const struct net_flag own[] = {
 		{ "runtime_dir", .text = &o.runtime_dir, .help = "where " NETD_SOCKET " is" },
 		{ "reeve", .text = &o.reeve,
 		  .help = "lease queues, addresses and cores from the reeved at this socket" },
+		{ "ctrl_socket", .text = &o.ctrl_socket,
+		  .help = "where applications connect; " CHAN_SOCKET " if not given" },
 		{ "status_fd", .number = &o.status_fd, .max = INT16_MAX },
+		{ "ctrl_fd", .number = &o.ctrl_fd, .max = INT16_MAX },
 		{ NULL },
 	};
 	struct net_std_flags flags = { 0 };

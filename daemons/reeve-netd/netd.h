@@ -6,6 +6,8 @@
 #ifndef REEVE_NETD_NETD_H
 #define REEVE_NETD_NETD_H
 
+#include "channels.h"
+#include "ctrl.h"
 #include "iface.h"
 #include "kneigh.h"
 #include "links.h"
@@ -25,6 +27,8 @@ struct netd {
 	struct watch signal_watch, notices_watch;
 	uint64_t since_ns; /* CLOCK_BOOTTIME */
 	struct status status;
+	struct ctrl ctrl;
+	struct channels channels;
 	struct tracer tracers[TRACERS_MAX];
 	struct links links;
 	struct kneigh kneigh;

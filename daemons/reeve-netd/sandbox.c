@@ -11,6 +11,7 @@
 #include "sandbox.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -20,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "mech/landlock.h"
 
 /* AF_XDP sockets, programs and maps, the memory that is locked for them; channels. */
@@ -55,7 +57,21 @@ static int drop_capabilities(bool all)
 	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
 }
 
-static int allow_files(int ruleset, const char *runtime_dir)
+/* A socket file of ours: it is removed in the end. */
+static int allow_socket(int ruleset, const char *path)
+{
+	char dir[PATH_MAX];
+	char *slash;
+
+	str_copy(dir, sizeof(dir), path);
+	slash = strrchr(dir, '/');
+	if (slash)
+		*(slash == dir ? slash + 1 : slash) = '\0';
+	return landlock_allow(ruleset, slash ? dir : ".",
+			      LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE);
+}
+
+static int allow_files(int ruleset, const char *runtime_dir, const char *ctrl_socket)
 {
 	int r = landlock_allow(ruleset, "/proc", LANDLOCK_READ);
 
@@ -64,10 +80,12 @@ static int allow_files(int ruleset, const char *runtime_dir)
 	if (r == 0 && runtime_dir)
 		r = landlock_allow(ruleset, runtime_dir,
 				   LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE);
+	if (r == 0 && ctrl_socket)
+		r = allow_socket(ruleset, ctrl_socket);
 	return r;
 }
 
-static int enter_landlock(const char *runtime_dir, struct err *e)
+static int enter_landlock(const char *runtime_dir, const char *ctrl_socket, struct err *e)
 {
 	_cleanup_fd_ int fd = landlock_begin();
 	int r;
@@ -76,13 +94,13 @@ static int enter_landlock(const char *runtime_dir, struct err *e)
 		log_say(LOG_WARN, "no Landlock on this kernel", "files stay within reach");
 		return 0;
 	}
-	r = fd < 0 ? fd : allow_files(fd, runtime_dir);
+	r = fd < 0 ? fd : allow_files(fd, runtime_dir, ctrl_socket);
 	if (r == 0)
 		r = landlock_enter(fd);
 	return r < 0 ? fail(e, -r, "can't enter Landlock: %s", strerror(-r)) : 0;
 }
 
-int sandbox_enter(const char *runtime_dir, bool alone, struct err *e)
+int sandbox_enter(const char *runtime_dir, const char *ctrl_socket, bool alone, struct err *e)
 {
 	int r;
 
@@ -91,5 +109,5 @@ int sandbox_enter(const char *runtime_dir, bool alone, struct err *e)
 	r = drop_capabilities(!alone);
 	if (r < 0)
 		return fail(e, -r, "can't give up capabilities: %s", strerror(-r));
-	return enter_landlock(runtime_dir, e);
+	return enter_landlock(runtime_dir, ctrl_socket, e);
 }

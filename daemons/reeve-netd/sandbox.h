@@ -8,9 +8,10 @@
 #include "base/err.h"
 
 /*
- * `runtime_dir`: where its socket is made; NULL: nowhere. `alone`: it takes interfaces by
+ * `runtime_dir`: where its socket is made; NULL: nowhere. `ctrl_socket`: the other socket that
+ * it made; NULL: none. `alone`: it takes interfaces by
  * itself. Before any thread is started.
  */
-int sandbox_enter(const char *runtime_dir, bool alone, struct err *e);
+int sandbox_enter(const char *runtime_dir, const char *ctrl_socket, bool alone, struct err *e);
 
 #endif

@@ -289,12 +289,15 @@ static void on_door(struct watch *w, uint32_t events)
 
 int status_open(struct netd *d, const char *dir, int fd, struct err *e)
 {
+	char path[sizeof(d->status.door.path)];
 	int r = 0;
 
 	if (fd >= 0)
 		door_adopt(&d->status.door, fd);
+	else if ((size_t)snprintf(path, sizeof(path), "%s/" NETD_SOCKET, dir) >= sizeof(path))
+		r = fail(e, ENAMETOOLONG, "the path %.80s... is too long for a socket", dir);
 	else
-		r = door_open(&d->status.door, dir, e);
+		r = door_open(&d->status.door, path, false, "runtime_dir", e);
 	if (r < 0)
 		return r;
 	r = loop_add(d->loop, &d->status.door_watch, d->status.door.fd, EPOLLIN, on_door);

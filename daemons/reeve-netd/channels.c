@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "channels.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "netd.h"
+
+enum { DESCRIPTORS = 16384, LINGER_MS = 500 };
+
+/* --- engines --------------------------------------------------------------------------------- */
+
+/* From an engine's thread. */
+static void on_broken(void *arg)
+{
+	struct netd *d = arg;
+	const uint64_t one = 1;
+
+	if (write(d->channels.event, &one, sizeof(one)) < 0)
+		return; /* it is full, so it will be looked at */
+}
+
+struct with {
+	struct netd *d;
+	struct endpoint *ep;
+};
+
+static void add(struct engine *e, void *arg)
+{
+	const struct with *w = arg;
+
+	e->exchange.broken = on_broken;
+	e->exchange.arg = w->d;
+	exchange_add(&e->exchange, w->ep);
+}
+
+static void take_away(struct engine *e, void *arg)
+{
+	const struct with *w = arg;
+
+	exchange_remove(&e->exchange, w->ep);
+}
+
+static void let_linger(struct engine *e, void *arg)
+{
+	const struct with *w = arg;
+
+	(void)e;
+	endpoint_linger(w->ep, clock_mono_ns() + LINGER_MS * NS_PER_MS);
+}
+
+static struct engine *least_loaded(struct netd *d)
+{
+	struct engine *found = NULL;
+
+	for (uint32_t i = 0; i < d->nifaces; i++)
+		for (uint32_t k = 0; k < d->ifaces[i].nengines; k++) {
+			struct engine *e = &d->ifaces[i].engines[k];
+
+			if (e->running && (!found || e->exchange.n < found->exchange.n))
+				found = e;
+		}
+	return found;
+}
+
+static void give_engine(struct netd *d, struct chan *c)
+{
+	struct with w = { d, c->ep };
+
+	c->engine = least_loaded(d);
+	if (c->engine)
+		engine_call(c->engine, add, &w);
+}
+
+static void take_engine(struct netd *d, struct chan *c)
+{
+	struct with w = { d, c->ep };
+
+	if (c->engine)
+		engine_call(c->engine, take_away, &w);
+	c->engine = NULL;
+}
+
+void channels_iface_up(struct netd *d)
+{
+	for (struct chan *c = d->channels.list; c; c = c->next)
+		if (!c->engine)
+			give_engine(d, c);
+}
+
+void channels_iface_down(struct netd *d, struct iface *f)
+{
+	for (struct chan *c = d->channels.list; c; c = c->next)
+		if (c->engine && c->engine->iface == f)
+			take_engine(d, c);
+}
+
+/* --- the end of a channel --------------------------------------------------------------------- */
+
+void channels_drop(struct netd *d, struct chan *c)
+{
+	struct chan **at = &d->channels.list;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	take_engine(d, c);
+	if (c->ended)
+		c->ended(c->owner);
+	endpoint_free(c->ep);
+	free(c);
+}
+
+static void silence(struct engine *e, void *arg)
+{
+	const struct with *w = arg;
+
+	exchange_silence(&e->exchange, w->ep);
+}
+
+void channels_end(struct netd *d, struct chan *c)
+{
+	struct with w = { d, c->ep };
+
+	c->of = NULL;
+	if (!c->engine) {
+		c->ended = NULL;
+		channels_drop(d, c);
+		return;
+	}
+	if (c->ended)
+		engine_call(c->engine, silence, &w);
+	c->ended = NULL;
+	engine_call(c->engine, let_linger, &w);
+}
+
+static void say_broken(const struct chan *c)
+{
+	struct log_line line;
+	char id[CHAN_UUID_TEXT];
+
+	chan_uuid_format(c->id, id);
+	log_begin(&line, LOG_WARN, "channel broken");
+	log_str(&line, "channel", id);
+	log_u64(&line, "uid", c->app.uid);
+	log_u64(&line, "pid", (uint64_t)c->app.pid);
+	log_str(&line, "why", "its rings make no sense");
+	log_end(&line);
+}
+
+static void on_event(struct watch *w, uint32_t events)
+{
+	struct netd *d = watch_owner(w, struct netd, channels.watch);
+	struct chan *next;
+	uint64_t count;
+
+	(void)events;
+	if (read(w->fd, &count, sizeof(count)) < 0)
+		return;
+	for (struct chan *c = d->channels.list; c; c = next) {
+		next = c->next;
+		if (!atomic_load(&c->ep->broken))
+			continue;
+		if (c->of)
+			say_broken(c);
+		channels_drop(d, c);
+	}
+}
+
+/* --- applications ---------------------------------------------------------------------------- */
+
+static struct app *find_app(const struct channels *s, const uint8_t *id)
+{
+	struct app *a = s->apps;
+
+	while (a && memcmp(a->id, id, sizeof(a->id)) != 0)
+		a = a->next;
+	return a;
+}
+
+int channels_register(struct netd *d, const struct chan_request *q, uid_t uid, pid_t pid,
+		      struct app **ret)
+{
+	struct app *a;
+
+	if (find_app(&d->channels, q->app))
+		return -EEXIST;
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return -ENOMEM;
+	memcpy(a->id, q->app, sizeof(a->id));
+	memcpy(a->name, q->name, sizeof(a->name));
+	a->uid = uid;
+	a->pid = pid;
+	a->next = d->channels.apps;
+	d->channels.apps = a;
+	*ret = a;
+	return 0;
+}
+
+/* Who has its bell is told, and hangs up. */
+static void end_with_app(struct netd *d, struct chan *c)
+{
+	void (*ended)(void *owner) = c->ended;
+	void *owner = c->owner;
+
+	channels_end(d, c);
+	if (ended)
+		ended(owner);
+}
+
+void channels_unregister(struct netd *d, struct app *app)
+{
+	struct app **at = &d->channels.apps;
+	struct chan *next;
+
+	for (struct chan *c = d->channels.list; c; c = next) {
+		next = c->next;
+		if (c->of == app)
+			end_with_app(d, c);
+	}
+	while (*at != app)
+		at = &(*at)->next;
+	*at = app->next;
+	free(app);
+}
+
+/* --- a new channel ------------------------------------------------------------------------------ */
+
+static void count(const struct channels *s, uid_t uid, struct chan_use *n, struct chan_use *bytes)
+{
+	*n = *bytes = (struct chan_use){ 0 };
+	for (const struct chan *c = s->list; c; c = c->next) {
+		n->all++;
+		bytes->all += c->bytes;
+		if (c->app.uid != uid)
+			continue;
+		n->each++;
+		bytes->each += c->bytes;
+	}
+}
+
+static bool is_taken(const struct channels *s, const uint8_t *id)
+{
+	for (const struct chan *c = s->list; c; c = c->next)
+		if (!memcmp(c->id, id, sizeof(c->id)))
+			return true;
+	return false;
+}
+
+static int check(const struct channels *s, const struct chan_request *q, uid_t uid,
+		 uint32_t buffers)
+{
+	struct chan_use n, bytes;
+
+	if (is_taken(s, q->channel))
+		return -EEXIST;
+	if (buffers > CHAN_BUFS_MAX)
+		return -EINVAL;
+	count(s, uid, &n, &bytes);
+	return chan_limit_allows(&s->limits.channels, n, 1) &&
+			       chan_limit_allows(&s->limits.bytes, bytes, channel_bytes(buffers))
+		       ? 0
+		       : -EDQUOT;
+}
+
+static int make(const struct channels *s, const struct chan_request *q, uint32_t buffers,
+		struct chan *c, int *ret_fd)
+{
+	struct channel *ch;
+	int r = channel_new(buffers, q->channel, q->rings, &ch, ret_fd);
+
+	if (r < 0)
+		return r;
+	r = endpoint_new(ch, q->rings, s->limits.flows, s->seed, &c->ep);
+	if (r < 0) {
+		channel_free(ch);
+		close(*ret_fd);
+		return r;
+	}
+	c->bytes = channel_bytes(buffers);
+	memcpy(c->id, q->channel, sizeof(c->id));
+	return 0;
+}
+
+int channels_add(struct netd *d, const struct chan_request *q, uid_t uid,
+		 const struct chan_bell *bell, struct chan **ret, int *ret_fd)
+{
+	struct channels *s = &d->channels;
+	struct app *app = find_app(s, q->app);
+	uint32_t buffers = q->rings ? q->buffers : s->limits.buffers;
+	struct chan *c;
+	int r;
+
+	if (!app || app->uid != uid)
+		return -ENOENT;
+	r = check(s, q, uid, buffers);
+	if (r < 0)
+		return r;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	r = make(s, q, buffers, c, ret_fd);
+	if (r < 0) {
+		free(c);
+		return r;
+	}
+	c->app = *app;
+	c->of = app;
+	c->ep->bell = bell->fd;
+	c->ended = bell->ended;
+	c->owner = bell->owner;
+	c->next = s->list;
+	s->list = c;
+	give_engine(d, c);
+	*ret = c;
+	return 0;
+}
+
+/* --- all of it ------------------------------------------------------------------------------------ */
+
+/* More than the usual thousand, as far as we may. */
+static uint64_t raise_descriptors(void)
+{
+	struct rlimit l = { 0 }, more;
+
+	getrlimit(RLIMIT_NOFILE, &l);
+	more = (struct rlimit){ DESCRIPTORS, l.rlim_max > DESCRIPTORS ? l.rlim_max : DESCRIPTORS };
+	if (l.rlim_cur >= DESCRIPTORS || setrlimit(RLIMIT_NOFILE, &more) == 0)
+		return l.rlim_cur > DESCRIPTORS ? l.rlim_cur : DESCRIPTORS;
+	l.rlim_cur = l.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &l);
+	return l.rlim_cur;
+}
+
+static uint64_t memory(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : 0;
+}
+
+int channels_open(struct netd *d, struct err *e)
+{
+	struct channels *s = &d->channels;
+	int r;
+
+	chan_limits_default(memory(), raise_descriptors(), &s->limits);
+	if (getrandom(&s->seed, sizeof(s->seed), 0) != sizeof(s->seed))
+		s->seed = clock_mono_ns();
+	s->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = s->event < 0 ? -errno : loop_add(d->loop, &s->watch, s->event, EPOLLIN, on_event);
+	return r < 0 ? fail(e, -r, "can't set up channels: %s", strerror(-r)) : 0;
+}
+
+void channels_close(struct netd *d)
+{
+	struct channels *s = &d->channels;
+
+	while (s->list)
+		channels_drop(d, s->list);
+	while (s->apps)
+		channels_unregister(d, s->apps);
+	loop_del(&s->watch);
+	if (s->event > 0)
+		close(s->event);
+	s->event = 0;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The applications that are registered, and their channels: the control thread's. A channel
+ * is served by one engine of any interface, the one with the fewest. One without an
+ * engine, since its interface is gone, waits for the next.
+ *
+ * When an application's connection ends, its channels go: what they have sent is sent
+ * first, for half a second at most.
+ */
+#ifndef REEVE_NETD_CHANNELS_H
+#define REEVE_NETD_CHANNELS_H
+
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "chan_limits.h"
+#include "endpoint.h"
+#include "loop/loop.h"
+#include "wire/chan_msg.h"
+
+struct engine;
+struct iface;
+struct netd;
+
+struct app {
+	uint8_t id[CHAN_UUID];
+	char name[CHAN_NAME_MAX + 1]; /* its own choice: any bytes */
+	uid_t uid;
+	pid_t pid; /* of who connected */
+	struct app *next;
+};
+
+struct chan {
+	uint8_t id[CHAN_UUID];
+	struct app app; /* as it was */
+	struct app *of; /* NULL: it has gone */
+	struct endpoint *ep;
+	struct engine *engine; /* NULL: none */
+	uint64_t bytes;
+	/* Whoever has the connection that is its bell hears of its end. */
+	void (*ended)(void *owner);
+	void *owner;
+	struct chan *next;
+};
+
+struct channels {
+	struct chan_limits limits;
+	struct app *apps;
+	struct chan *list;
+	uint64_t seed;
+	struct watch watch;
+	int event; /* an engine has a channel that is to go */
+};
+
+int channels_open(struct netd *d, struct err *e);
+void channels_close(struct netd *d);
+
+/* -EEXIST: the id is taken; -ENOMEM. */
+int channels_register(struct netd *d, const struct chan_request *q, uid_t uid, pid_t pid,
+		      struct app **ret);
+void channels_unregister(struct netd *d, struct app *app);
+
+struct chan_bell {
+	int fd; /* -1: none */
+	void (*ended)(void *owner);
+	void *owner;
+};
+
+/*
+ * *ret_fd: its memory. -ENOENT: no such application of that uid; -EEXIST; -EDQUOT: it has
+ * its share; -EINVAL, -ENOMEM and the like.
+ */
+int channels_add(struct netd *d, const struct chan_request *q, uid_t uid,
+		 const struct chan_bell *bell, struct chan **ret, int *ret_fd);
+/* Its application is done with it; nobody is told. */
+void channels_end(struct netd *d, struct chan *c);
+/* At once. */
+void channels_drop(struct netd *d, struct chan *c);
+
+/* Its engines run: channels without one get them. Its engines are about to stop. */
+void channels_iface_up(struct netd *d);
+void channels_iface_down(struct netd *d, struct iface *f);
+
+#endif
