@@ -126,8 +126,8 @@ static void input_data(struct flow *f, const struct machnet *m, const uint8_t *d
 {
 	if (!len)
 		return;
-	/* It would not send any without having heard of our SYN-ACK. */
-	if (f->state == FLOW_SYN_RECEIVED && m->seq == f->rcv)
+	/* It would not send any without having heard of our SYN-ACK; the first may be lost. */
+	if (f->state == FLOW_SYN_RECEIVED && m->seq - f->rcv < MACHNET_REORDER)
 		open_accepted(f);
 	if (flow_is_up(f))
 		recv_data(f, m, data, len);

@@ -3,57 +3,25 @@
  * Recordings of two daemons of the reference (test/data/machnet). One side's frames are
  * given to our stack, and what ours says must be what the other side said: every packet
  * of a handshake, of data and of a reset byte by byte, and of acknowledgements the last
- * number. Bytes that mean nothing are left out: the bitmap and its count, which the
- * reference leaves from something else, and checksums, which its NIC would have made.
+ * number. Bytes that mean nothing are left out.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "raw.h"
+#include "recording.h"
 #include "stack/impl.h"
 
-enum { DATA = 0, SYN = 1, ACK = 2, SYN_ACK = 3, RST = 0x80, FRAMES = 160, RECORD = 16 };
-
-static const uint8_t client_mac[6] = { 2, 0x91, 0, 0, 0, 1 },
-		     server_mac[6] = { 2, 0x91, 0, 0, 0, 2 };
-
-static struct raw_frame frames[FRAMES];
-static uint32_t nframes;
+static struct recording rec;
 static struct world w;
 static struct host *host;
 static struct raw peer;
-static bool we_are_client;
 static struct flow *flow;
 static uint32_t acked; /* by us, at most */
-
-static void load(const char *name)
-{
-	char path[200];
-	uint8_t header[24];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", REPLAY_DIR, name);
-	file = fopen(path, "re");
-	assert_non_null(file);
-	assert_int_equal(fread(header, sizeof(header), 1, file), 1);
-	for (nframes = 0; fread(header, RECORD, 1, file) == 1; nframes++) {
-		assert_true(nframes < FRAMES);
-		memcpy(&frames[nframes].len, header + 8, 4);
-		assert_int_equal(fread(frames[nframes].b, frames[nframes].len, 1, file), 1);
-	}
-	fclose(file);
-}
-
-static bool is_ours(const struct raw_frame *f)
-{
-	return !memcmp(f->b + 6, we_are_client ? client_mac : server_mac, 6);
-}
 
 /* --- our user: says what the recording's says, when it is its turn ---------------------------- */
 
@@ -106,7 +74,6 @@ static void open_world(bool client)
 {
 	struct stack_conf conf;
 
-	we_are_client = client;
 	flow = NULL;
 	acked = 1;
 	world_open(&w, 1);
@@ -114,19 +81,12 @@ static void open_world(bool client)
 	conf.user = &user;
 	host = world_host_conf(&w, NULL, 0, &conf);
 	raw_open(&peer, &w, client ? "10.91.0.2" : "10.91.0.1");
-	memcpy(host->port->mac, client ? client_mac : server_mac, 6);
-	memcpy(peer.port->mac, client ? server_mac : client_mac, 6);
+	memcpy(host->port->mac, client ? recording_client_mac : recording_server_mac, 6);
+	memcpy(peer.port->mac, client ? recording_server_mac : recording_client_mac, 6);
 	world_run(&w, NS_PER_MS);
 	stack_poll(host->stack, simnet_now(w.net) + 1);
 	world_run(&w, NS_PER_MS);
 	raw_introduce(&peer, host);
-}
-
-static void mask(struct raw_frame *f)
-{
-	memset(f->b + 24, 0, 2);
-	memset(f->b + 40, 0, 2);
-	memset(f->b + 54, 0, 34);
 }
 
 /* The next of ours that is no bare acknowledgement; its number is kept. */
@@ -153,8 +113,8 @@ static void assert_said(const struct raw_frame *recorded)
 		assert_true(i < 100);
 		world_run(&w, 10 * NS_PER_MS);
 	}
-	mask(&want);
-	mask(&got);
+	recording_mask(&want);
+	recording_mask(&got);
 	assert_int_equal(got.len, want.len);
 	assert_memory_equal(got.b, want.b, want.len);
 }
@@ -176,8 +136,10 @@ static void act(const struct raw_frame *f, const struct raw_packet *p)
 	}
 }
 
-static void our_turn(const struct raw_frame *f, const struct raw_packet *p, bool lost)
+static void our_turn(const struct recorded *r, bool lost)
 {
+	const struct raw_frame *f = &r->frame;
+	const struct raw_packet *p = &r->p;
 	struct raw_frame got;
 
 	if (p->kind == ACK) {
@@ -197,23 +159,22 @@ static void our_turn(const struct raw_frame *f, const struct raw_packet *p, bool
 /* Every `lose`th packet of data that we send is lost; 0: none. */
 static void replay(const char *name, bool client, uint32_t lose)
 {
-	struct raw_packet p;
 	uint32_t ndata = 0;
 
-	load(name);
+	recording_load(&rec, name);
 	open_world(client);
-	for (uint32_t i = 0; i < nframes; i++) {
-		const struct raw_frame *f = &frames[i];
+	for (uint32_t i = 0; i < rec.n; i++) {
+		const struct recorded *r = &rec.all[i];
 
-		if (!raw_is_machnet(f, &p))
+		if (!r->is_machnet)
 			continue;
-		if (!client && p.kind == SYN)
-			assert_int_equal(stack_listen(host->stack, &host->ip, p.to, NULL), 0);
-		if (is_ours(f)) {
-			ndata += p.kind == DATA;
-			our_turn(f, &p, lose && p.kind == DATA && ndata % lose == 0);
+		if (!client && r->p.kind == SYN)
+			assert_int_equal(stack_listen(host->stack, &host->ip, r->p.to, NULL), 0);
+		if (r->by_client == client) {
+			ndata += r->p.kind == DATA;
+			our_turn(r, lose && r->p.kind == DATA && ndata % lose == 0);
 		} else {
-			raw_send(&peer, f);
+			raw_send(&peer, &r->frame);
 		}
 	}
 	world_close(&w);
@@ -249,13 +210,13 @@ static void test_arp(void **state)
 	int replies = 0;
 
 	(void)state;
-	load("hello.pcap");
+	recording_load(&rec, "hello.pcap");
 	open_world(false);
-	raw_send(&peer, &frames[0]);
+	raw_send(&peer, &rec.all[0].frame);
 	world_run(&w, 10000);
 	while (raw_next(&peer, &f)) {
 		assert_int_equal(f.len, 42);
-		assert_memory_equal(f.b, frames[1].b, 42);
+		assert_memory_equal(f.b, rec.all[1].frame.b, 42);
 		replies++;
 	}
 	assert_int_equal(replies, 1);
