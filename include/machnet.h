@@ -14,6 +14,7 @@
  *   ENOTCONN      the daemon is gone; machnet_detach(), machnet_init(), machnet_attach()
  *   ETIMEDOUT     nobody said anything for 11 s
  *   ECONNREFUSED  the daemon, or the other host, says no; a reeve says why by another errno
+ *   EBADMSG       a message whose buffers were damaged; it is gone
  *   EPROTO        what the daemon shares with us can't be right; as ENOTCONN
  */
 #ifndef MACHNET_H
@@ -98,9 +99,9 @@ ssize_t machnet_recv(const void *ctx, void *buf, size_t len, MachnetFlow_t *flow
 int machnet_recvmsg(const void *ctx, MachnetMsgHdr_t *msg);
 
 /*
- * Ends the channel with its listeners and flows, once all that was sent is on its way;
- * ctx is no longer valid. Accepts NULL. In Microsoft's library it is not declared, and
- * does nothing.
+ * Ends the channel with its listeners and flows; ctx is no longer valid. Who wants to be
+ * sure of what was sent last ends its flow first, by machnet_close(). Accepts NULL. In
+ * Microsoft's library it is not declared, and does nothing.
  */
 void machnet_detach(const void *ctx);
 

@@ -45,10 +45,13 @@ static uint64_t until_next(const struct msg_gen *g)
 	return next > g->now ? next - g->now : 0;
 }
 
-/* A signal that came before is seen, one that comes later ends the sleep. */
+/*
+ * A signal that came before is seen, one that comes later ends the sleep. Nobody tells when
+ * there is room to send. 0, 1: there was a message, or -1.
+ */
 static int sleep_armed(struct msg_gen *g)
 {
-	uint64_t ns = until_next(g);
+	uint64_t ns = g->stalled ? NS_PER_MS : until_next(g);
 	struct timespec t = { (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) };
 	struct pollfd p = { .fd = g->poll_fd, .events = POLLIN };
 	sigset_t signals, before;
@@ -59,7 +62,7 @@ static int sleep_armed(struct msg_gen *g)
 	sigaddset(&signals, SIGTERM);
 	sigprocmask(SIG_BLOCK, &signals, &before);
 	if (!msg_gen_ended)
-		r = machnet_poll_arm(g->ctx) < 0 ? -errno : 0;
+		r = machnet_poll_arm(g->ctx);
 	if (r == 0 && !msg_gen_ended)
 		ppoll(&p, 1, &t, &before);
 	sigprocmask(SIG_SETMASK, &before, NULL);
@@ -68,28 +71,29 @@ static int sleep_armed(struct msg_gen *g)
 
 /* --- what comes ----------------------------------------------------------------------------- */
 
-/* Bytes, 0: it is time to look at the clock; a sleep costs more than what most answers take. */
+/*
+ * Bytes, or 0: it is time to look at the clock, or to try to send again. A sleep costs more
+ * than what most answers take, so it comes last.
+ */
 static ssize_t receive(struct msg_gen *g, MachnetFlow_t *from)
 {
 	uint64_t begun = g->now;
 	ssize_t n;
-	int r;
 
 	while ((n = machnet_recv(g->ctx, g->in, MACHNET_MSG_MAX, from)) == 0) {
+		g->now = clock_mono_ns();
 		if (msg_gen_ended || until_next(g) == 0)
 			return 0;
-		g->now = clock_mono_ns();
-		if (g->busy_poll)
+		if (!g->busy_poll)
+			sched_yield();
+		if (g->now - begun < SPIN_NS || (g->busy_poll && !g->stalled))
 			continue;
-		sched_yield();
-		if (g->now - begun < SPIN_NS)
-			continue;
-		if (g->poll_fd < 0)
+		if (g->poll_fd < 0 && !g->busy_poll)
 			return machnet_recv_wait(g->ctx, g->in, MACHNET_MSG_MAX, from, 1);
-		r = sleep_armed(g);
-		if (r < 0)
-			return r;
-		g->now = clock_mono_ns();
+		if (!g->busy_poll && sleep_armed(g) < 0)
+			return -1;
+		if (g->stalled)
+			return 0;
 	}
 	return n;
 }
