@@ -12,6 +12,7 @@
  *   EMSGSIZE      a message longer than MACHNET_MSG_MAX, or than what is there to receive it
  *   EAGAIN        no room now: the daemon has not taken, or not sent, what was put before
  *   ENOTCONN      the daemon is gone; machnet_detach(), machnet_init(), machnet_attach()
+ *   ENOENT        no such flow or listener
  *   ETIMEDOUT     nobody said anything for 11 s
  *   ECONNREFUSED  the daemon, or the other host, says no; a reeve says why by another errno
  *   EBADMSG       a message whose buffers were damaged; it is gone

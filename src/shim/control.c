@@ -40,14 +40,17 @@ static int take(struct channel *c, uint64_t deadline, struct chan_ctrl *ret)
 	return r == -EPROTO ? channel_break(c, r) : r;
 }
 
-/* The last word is only there where the daemon is a reeve. */
+/*
+ * The last word is only there where the daemon is a reeve. ENOTCONN means to our callers
+ * that the daemon itself is gone, so a flow that is not there has another one.
+ */
 static int result(const struct channel *c, const struct chan_ctrl *end)
 {
 	if (end->status == CHAN_OK)
 		return 0;
-	if (c->view.stats && end->error && end->error <= ERRNO_MAX)
-		return -(int)end->error;
-	return -ECONNREFUSED;
+	if (!c->view.stats || !end->error || end->error > ERRNO_MAX)
+		return -ECONNREFUSED;
+	return end->error == ENOTCONN ? -ENOENT : -(int)end->error;
 }
 
 int control_ask(struct channel *c, struct chan_ctrl *request, struct chan_ctrl *ret_end)

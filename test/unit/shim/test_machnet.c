@@ -148,11 +148,12 @@ static void test_refusals(void **state)
 		int error;
 	} cases[] = { { 0, ECONNREFUSED },
 		      { EADDRINUSE, EADDRINUSE },
+		      { ENOTCONN, ENOENT },
 		      { UINT32_MAX, ECONNREFUSED } };
 	MachnetFlow_t f;
 
 	(void)state;
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct script s = { .end = { .status = CHAN_ERROR, .error = cases[i].said } };
 
 		expect(&s, 2);
