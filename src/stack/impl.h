@@ -131,8 +131,8 @@ struct stack {
 
 	struct neigh *neighs;
 	uint64_t neigh_due;
-	struct mac announced; /* the MAC that the link knows us by */
-	uint64_t defended_ns;
+	struct mac announced;		   /* the MAC that the link knows us by */
+	uint64_t defended_ns[STACK_ADDRS]; /* 0: never */
 	struct rate reset_rate, answer_rate, arp_rate, notice_rate;
 };
 

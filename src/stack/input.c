@@ -95,7 +95,8 @@ static void input_icmp(struct packet *p)
 		if (!p->copy)
 			steer_to_all(p->s, p->frame, p->len);
 		neigh_nd(p->s, &p->ip, &m, p->copy);
-	} else if (!p->own || p->own->ports_only || !ipaddr_is_unicast(&p->ip.src)) {
+	} else if (!p->own || p->own->ports_only || !ipaddr_is_unicast(&p->ip.src) ||
+		   stack_own(p->s, &p->ip.src)) {
 		p->s->stats.not_ours++;
 	} else if (m.kind == ICMP_ECHO) {
 		answer_echo(p, &m);
@@ -123,14 +124,18 @@ static void input_udp(struct packet *p)
 	flow_input(p->s, &name, &p->ether.src, u.payload, u.len);
 }
 
-/* A host that comes up asks from :: whether somebody has its address. */
+/*
+ * A host that comes up asks from :: whether somebody has its address, and one that has ours
+ * asks from that: neighbour discovery wants to know.
+ */
 static bool source_may_be(const struct packet *p)
 {
 	static const struct ipaddr unspecified;
 
 	if (ipaddr_equal(&p->ip.src, &unspecified))
 		return p->ip.proto == IP_ICMP6;
-	return ipaddr_is_unicast(&p->ip.src) && !stack_own(p->s, &p->ip.src);
+	return ipaddr_is_unicast(&p->ip.src) &&
+	       (p->ip.proto == IP_ICMP6 || !stack_own(p->s, &p->ip.src));
 }
 
 static void input_ip(struct packet *p, int r)

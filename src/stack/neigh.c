@@ -253,20 +253,20 @@ void neigh_announce(struct stack *s)
 		say_ours(s, &s->conf.addrs[i]);
 }
 
-/* Defended, but no more often than every ten seconds: two that defend end never. */
+/* Said and defended, but no more often than every ten seconds: two that defend end never. */
 static void conflict(struct stack *s, const struct stack_addr *own, const struct mac *m, bool copy)
 {
+	uint64_t *defended_ns = &s->defended_ns[own - s->conf.addrs];
 	char text[IPADDR_TEXT];
 
-	if (copy || own->ports_only || !memcmp(m->b, s->port->mac, ETHER_MAC))
+	if (copy || own->ports_only || !memcmp(m->b, s->port->mac, ETHER_MAC) ||
+	    (*defended_ns && s->now - *defended_ns < DEFEND_S * NS_PER_S))
 		return;
+	*defended_ns = s->now;
 	ipaddr_format(&own->ip, text);
 	stack_notice(s, "our address %s is claimed by %02x:%02x:%02x:%02x:%02x:%02x, too", text,
 		     m->b[0], m->b[1], m->b[2], m->b[3], m->b[4], m->b[5]);
-	if (s->now - s->defended_ns >= DEFEND_S * NS_PER_S || !s->defended_ns) {
-		s->defended_ns = s->now;
-		say_ours(s, own);
-	}
+	say_ours(s, own);
 }
 
 static void answer_arp(struct stack *s, const struct arp *q)
@@ -333,12 +333,17 @@ static void neigh_advert(struct stack *s, const struct ip *ip, const struct icmp
 void neigh_nd(struct stack *s, const struct ip *ip, const struct icmp *m, bool copy)
 {
 	static const struct ipaddr unspecified;
-	const struct stack_addr *own = stack_own(s, &m->target);
+	const struct stack_addr *own = stack_own(s, &m->target), *claimed = stack_own(s, &ip->src);
 	bool known = !ipaddr_equal(&ip->src, &unspecified);
 
 	/* An answer to a group would be one to everybody. */
 	if (m->has_mac && !mac_is_station(&m->mac))
 		return;
+	if (claimed) {
+		if (m->has_mac)
+			conflict(s, claimed, &m->mac, copy);
+		return;
+	}
 	if (m->kind == ICMP_ADVERT) {
 		if (m->has_mac)
 			neigh_advert(s, ip, m, own, copy);

@@ -140,6 +140,7 @@ static void on_notice(void *arg, const char *text)
 	struct host *h = arg;
 
 	snprintf(h->notice, sizeof(h->notice), "%s", text);
+	h->notices++;
 }
 
 static const struct stack_user user = {

@@ -35,7 +35,8 @@ struct host {
 	struct stack *stack;
 	struct ipaddr ip;
 	uint32_t echoes;
-	char notice[200];
+	char notice[200]; /* the last of */
+	uint32_t notices;
 	/* The next one to connect to `port` becomes this side. */
 	struct side *awaited;
 	uint32_t accepts, refuses;
