@@ -5,8 +5,8 @@
  * ever under way, less after losses: halved by each, and grown back by what arrives.
  *
  * Losses are found three ways: by acknowledgements that bring nothing, by time when one
- * that was sent later has arrived, and by time alone: soon the first time, which costs
- * nothing, then ever later.
+ * that was sent later has arrived, and by time alone: soon some times, since one packet
+ * costs nothing and may be lost as often as another, then ever later.
  *
  * A peer that is silent is given up after some time. One that answers but takes
  * nothing, as when nobody reads there, may do so for as long as it likes.
@@ -20,6 +20,7 @@ enum {
 	RTO_LEAST_MS = 10,
 	RTO_SLACK_MS = 5, /* what a peer without a core of its own may take longer */
 	HURRY_LEAST_MS = 2,
+	HURRIES = 6,
 	RTO_FIRST_MS = 200,
 	RTO_MOST_MS = 500,
 	GIVE_UP_S = 15,
@@ -109,12 +110,18 @@ static bool may_send(const struct flow *f)
 	return f->unsent && under_way(f) < f->window && f->nxt - f->una < MACHNET_REORDER - 1;
 }
 
-/* After two round trips something is wrong more often than not. */
-static uint64_t hurry_ns(const struct flow *f)
+static bool may_hurry(const struct flow *f)
+{
+	return f->rtt_ns && f->hurries < HURRIES;
+}
+
+/* After two round trips something is wrong more often than not; the later, the less so. */
+static uint64_t wait_ns(const struct flow *f)
 {
 	uint64_t ns = clamp(2 * f->rtt_ns + 4 * f->rtt_var_ns, HURRY_LEAST_MS, RTO_MOST_MS);
 
-	return f->rtt_ns && ns < f->rto_ns ? ns : f->rto_ns;
+	ns *= 1 + f->hurries / 2;
+	return may_hurry(f) && ns < f->rto_ns ? ns : f->rto_ns;
 }
 
 void send_timer(struct flow *f)
@@ -123,7 +130,7 @@ void send_timer(struct flow *f)
 		return;
 	if (f->una != f->nxt) {
 		reset_rto(f);
-		flow_set_timer(f, f->hurried ? f->rto_ns : hurry_ns(f));
+		flow_set_timer(f, wait_ns(f));
 	} else if (f->wants_room && !f->first) {
 		flow_set_timer(f, ROOM_MS * NS_PER_MS);
 	}
@@ -266,7 +273,7 @@ static void acked_some(struct flow *f, uint32_t n)
 		send_rtt(f, f->stack->now - sent_ns);
 	f->una += n;
 	f->dups = 0;
-	f->hurried = false;
+	f->hurries = 0;
 	if (!f->recovering)
 		grow(f, n);
 	else if ((int32_t)(f->una - f->recover) >= 0)
@@ -299,23 +306,39 @@ static void greet_again(struct flow *f)
 		send_old_ack(f);
 }
 
+/* One is lost now and then; two in a row are more than chance. */
+static void hurry(struct flow *f)
+{
+	f->hurries++;
+	if (f->hurries > 1) {
+		shrink(f, WINDOW_LEAST);
+		greet_again(f);
+	}
+	resend_first(f);
+	flow_set_timer(f, wait_ns(f));
+}
+
+/* Whether the peer, asked again and again, was silent for long enough. */
+static bool is_given_up(struct flow *f)
+{
+	/* Not since it was heard of last: nobody had asked it for anything for so long. */
+	if (!f->silent_ns)
+		f->silent_ns = f->stack->now;
+	return f->stack->now - f->silent_ns >= GIVE_UP_S * NS_PER_S;
+}
+
 void send_timeout(struct flow *f)
 {
 	if (f->una == f->nxt) {
 		tell_room(f);
 		return;
 	}
-	if (!f->hurried && f->rtt_ns) {
-		f->hurried = true;
-		resend_first(f);
-		flow_set_timer(f, f->rto_ns);
+	if (may_hurry(f)) {
+		hurry(f);
 		return;
 	}
 	f->stack->stats.timeouts++;
-	/* Not since it was heard of last: nobody had asked it for anything for so long. */
-	if (!f->silent_ns)
-		f->silent_ns = f->stack->now;
-	if (f->stack->now - f->silent_ns >= GIVE_UP_S * NS_PER_S) {
+	if (is_given_up(f)) {
 		flow_reset(f, ETIMEDOUT);
 		return;
 	}

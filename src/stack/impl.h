@@ -62,7 +62,7 @@ struct flow {
 	uint32_t dups;			   /* acknowledgements in a row that brought nothing */
 	uint32_t recover;		   /* until it is acknowledged, losses are one loss */
 	bool recovering, in_message, wants_room, active;
-	bool hurried; /* the first went again before its time */
+	uint8_t hurries; /* times that the first went again before its time */
 
 	/* What comes: all before rcv was delivered. */
 	uint32_t rcv;

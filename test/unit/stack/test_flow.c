@@ -133,6 +133,46 @@ static void test_a_deaf_reader_stops_its_peer_only(void **state)
 	assert_true(world_run_until_done(w, 10 * NS_PER_S));
 }
 
+/* What is lost on its way again is sent once more soon: it is not for long that nothing goes. */
+static void test_a_third_lost_is_slow_only(void **state)
+{
+	const struct simnet_link bad = { .loss_ppm = 300000, .delay_ns = 20000 };
+	struct world *w = *state;
+	struct host *a = world_host(w, "10.0.0.1", NULL), *b = world_host(w, "10.0.0.2", NULL);
+	struct side *x, *y;
+
+	world_flow(w, a, b, 888, &x, &y);
+	world_run(w, NS_PER_MS);
+	simnet_set_link(a->port, &bad);
+	simnet_set_link(b->port, &bad);
+	side_talk(x, y, 4000, 64);
+	assert_true(world_run_until_done(w, 10 * NS_PER_S));
+}
+
+/* Whom nobody hears is not flooded: once for what was under way, then ever more seldom. */
+static void test_who_is_silent_is_asked_seldom(void **state)
+{
+	const struct simnet_link link = { .delay_ns = 20000 };
+	struct world *w = *state;
+	struct host *a = world_host(w, "10.0.0.1", &link), *b = world_host(w, "10.0.0.2", &link);
+	struct stack_stats s;
+	struct side *x, *y;
+
+	world_flow(w, a, b, 888, &x, &y);
+	world_run(w, NS_PER_MS);
+	simnet_set_up(b->port, false);
+	side_talk(x, y, 100, 64);
+	world_run(w, NS_PER_S);
+	stack_stats(a->stack, &s);
+	assert_in_range(s.resent, 8, 16);
+	world_run(w, 13 * NS_PER_S);
+	stack_stats(a->stack, &s);
+	assert_in_range(s.resent, 30, 45);
+	assert_int_equal(x->error, 0);
+	world_run(w, 2 * NS_PER_S);
+	assert_int_equal(x->error, ETIMEDOUT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,6 +184,8 @@ int main(void)
 		TEST(test_a_close_sends_all_first),
 		TEST(test_who_gives_up_tells_both),
 		TEST(test_a_deaf_reader_stops_its_peer_only),
+		TEST(test_a_third_lost_is_slow_only),
+		TEST(test_who_is_silent_is_asked_seldom),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
