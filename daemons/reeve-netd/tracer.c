@@ -8,8 +8,11 @@
 
 #include "netd.h"
 
-/* Some milliseconds of a fast network; root may have as much. */
-enum { PIPE_BYTES = 1 << 20 };
+/*
+ * Some milliseconds of a fast network, and as much again when it ends: what the last blocks
+ * tell is for a reader who did not keep up, too. Anyone may have that much.
+ */
+enum { PIPE_BYTES = 1 << 19, PIPE_END_BYTES = 2 * PIPE_BYTES };
 
 struct tap {
 	struct trace_conf conf;
@@ -39,6 +42,7 @@ static void end(struct tracer *t)
 
 	if (!t->watch.loop)
 		return;
+	fcntl(fd, F_SETPIPE_SZ, PIPE_END_BYTES);
 	for (uint32_t i = 0; i < t->iface->nengines; i++)
 		if (t->taps[i])
 			engine_call(&t->iface->engines[i], untap, &t->taps[i]);

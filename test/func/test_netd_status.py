@@ -294,6 +294,24 @@ def test_a_trace_that_nobody_reads_holds_nothing_up(net):
     assert drops[0] > 0 and len(packets) + drops[0] >= 2 * 3001
 
 
+@pytest.mark.parametrize("engines, end", [(1, "stop"), (2, "stop"), (2, "delete")])
+def test_a_trace_that_is_full_tells_at_its_end_what_is_missing(net, engines, end):
+    netd = net.start(config(engine_threads=engines))
+    fd = trace(netd)
+    done = subprocess.run(net.wire.outside_command("ping", "-q", "-n", "-f", "-c", 1000, "-s", 1400, OURS),
+                          capture_output=True, text=True)
+    assert " 0% packet loss" in done.stdout, done.stdout
+    if end == "stop":
+        assert netd.stop() == 0
+    else:
+        net.wire.delete()
+        netd.wait_log("interface gone")
+    _, packets, drops = pcapng(read_all(fd))
+    assert sorted(drops) == list(range(engines))
+    assert sum(drops.values()) > 0
+    assert len(packets) + sum(drops.values()) >= 2 * 1000
+
+
 def test_a_trace_ends_with_its_interface(net):
     netd = net.start()
     fd = trace(netd)
