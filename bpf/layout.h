@@ -4,10 +4,12 @@
  * what fills the maps in. Only fixed-size integers; included by C of both kinds.
  *
  * Single form, one set for each interface:
- *   owners   ARRAY of u32 by receive queue -> slot of the queue's owner, 0: none
+ *   owners   ARRAY of u32 by receive queue -> slot of the queue's owner, 0: none; and
+ *            REEVE_OWNER_ADDRESSES when it has any
  *   tables   ARRAY_OF_MAPS by slot -> the owner's port table
  *   xskmaps  ARRAY_OF_MAPS by slot -> the owner's XSKMAP
  *   flows    HASH struct reeve_flow_key -> u32 place in the owner's XSKMAP
+ *   addresses  HASH struct reeve_address -> u32 REEVE_ADDRESS_WHOLE
  * and for each owner:
  *   port table  ARRAY of 65536 struct reeve_port, by UDP port in host order
  *   XSKMAP      by place; place n is usually the socket of queue n
@@ -33,8 +35,13 @@ enum {
 	REEVE_SLOTS = 4097, /* 4096 owners; the first is nobody's */
 	REEVE_PORTS = 65536,
 	REEVE_FLOWS = 4096,
+	REEVE_ADDRESSES = 1024,
 	REEVE_FILTER_PORTS = 65536,
 };
+
+#define REEVE_OWNER_ADDRESSES (1U << 31)
+
+enum { REEVE_ADDRESS_WHOLE = 1 };
 
 struct reeve_count {
 	__u64 packets, bytes;
@@ -61,5 +68,13 @@ struct reeve_flow_key {
 	__u32 ipv6;
 	__u8 dst[16], src[16]; /* an IPv4 address in the first four bytes */
 };
+
+/* As on the wire; an IPv4 address as ::ffff:a.b.c.d. */
+struct reeve_address {
+	__u32 owner; /* its slot */
+	__u8 bytes[16];
+};
+
+_Static_assert(sizeof(struct reeve_address) == 20, "a key without padding");
 
 #endif

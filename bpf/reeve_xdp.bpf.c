@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The single form: a frame for a UDP port that the owner of the receive queue
- * waits for goes to the owner's socket, every other one to the kernel. No hash
- * is looked into on the way unless the port is one of flows.
+ * waits for goes to the owner's socket, and so does one for an address that is the
+ * owner's as a whole; every other one to the kernel. No hash is looked into on the
+ * way unless the port is one of flows, or the owner has addresses.
  */
-#include "udp.h"
+#include "whole.h"
 
 #include "layout.h"
+
+_Static_assert((int)REEVE_ADDRESS_WHOLE == (int)STACK_WHOLE, "as whole.h understands it");
 
 struct port_table {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -50,6 +53,16 @@ struct {
 	__type(key, struct reeve_flow_key);
 	__type(value, __u32);
 } flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, REEVE_ADDRESSES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct reeve_address);
+	__type(value, __u32);
+} addresses SEC(".maps");
+
+/* --- ports ------------------------------------------------------------------- */
 
 /* 0, or -1 when the verifier can't tell that the addresses are there. */
 static __always_inline int flow_key(const struct datagram *d, const void *end,
@@ -111,17 +124,9 @@ static __always_inline const __u32 *flow_of(const struct xdp_md *ctx, const stru
 	return flow_find(&key);
 }
 
-/* Read once: all that is looked at belongs to one owner, whoever gets the queue meanwhile. */
-static __always_inline __u32 slot_of(__u32 queue)
+static __always_inline int for_port(struct xdp_md *ctx, __u32 slot)
 {
-	const volatile __u32 *slot = bpf_map_lookup_elem(&owners, &queue);
-
-	return slot ? *slot : 0;
-}
-
-SEC("xdp") int reeve_xdp(struct xdp_md *ctx)
-{
-	__u32 queue = ctx->rx_queue_index, place = queue, slot = slot_of(queue);
+	__u32 queue = ctx->rx_queue_index, place = queue;
 	struct reeve_port *port;
 	struct datagram d;
 	void *table, *xskmap;
@@ -149,6 +154,56 @@ SEC("xdp") int reeve_xdp(struct xdp_md *ctx)
 	__sync_fetch_and_add(&port->packets, 1);
 	__sync_fetch_and_add(&port->bytes, frame_bytes(ctx));
 	return (int)bpf_redirect_map(xskmap, place, XDP_PASS);
+}
+
+/* --- addresses --------------------------------------------------------------- */
+
+static __always_inline __u32 address_bits(__u32 owner, const struct stack_address *address)
+{
+	struct reeve_address key = { .owner = owner };
+	const __u32 *bits;
+
+	__builtin_memcpy(key.bytes, address->bytes, sizeof(key.bytes));
+	bits = bpf_map_lookup_elem(&addresses, &key);
+	return bits ? *bits : 0;
+}
+
+/* Ports by themselves are for_port()'s. */
+static __always_inline bool port_is_on(const struct udphdr *udp)
+{
+	(void)udp;
+	return false;
+}
+
+/* Apart, so that who has no addresses pays for one test and nothing else. */
+static __noinline int with_addresses(struct xdp_md *ctx, __u32 slot)
+{
+	int verdict = for_port(ctx, slot);
+	void *xskmap;
+
+	if (verdict != XDP_PASS || !takes_frame(ctx, slot))
+		return verdict;
+	xskmap = bpf_map_lookup_elem(&xskmaps, &slot);
+	if (!xskmap)
+		return XDP_PASS;
+	return (int)bpf_redirect_map(xskmap, ctx->rx_queue_index, XDP_PASS);
+}
+
+/* Read once: all that is looked at belongs to one owner, whoever gets the queue meanwhile. */
+static __always_inline __u32 owner_of(__u32 queue)
+{
+	const volatile __u32 *owner = bpf_map_lookup_elem(&owners, &queue);
+
+	return owner ? *owner : 0;
+}
+
+SEC("xdp") int reeve_xdp(struct xdp_md *ctx)
+{
+	__u32 owner = owner_of(ctx->rx_queue_index);
+
+	if (owner & REEVE_OWNER_ADDRESSES)
+		return with_addresses(ctx, owner & ~REEVE_OWNER_ADDRESSES);
+	return for_port(ctx, owner);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

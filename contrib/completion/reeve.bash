@@ -42,7 +42,7 @@ _reeve()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
-		if [[ $word == -- && $path =~ ^\ (lease acquire|queue acquire|port add|flow add) ]]; then
+		if [[ $word == -- && $path =~ ^\ (lease acquire|queue acquire|port add|address add|flow add) ]]; then
 			_command_offset $((i + 1))
 			return
 		fi
@@ -58,16 +58,18 @@ _reeve()
 	done
 	_reeve_value "$prev" "$path" && return
 	case $path in
-	"") word="status host lease nic queue port flow xdp net instance tenant events admin doctor --version" ;;
+	"") word="status host lease nic queue port address flow xdp net instance tenant events admin doctor --version" ;;
 	" host") word="--cpus --nics" ;;
 	" lease") word="list explain acquire release" ;;
 	" nic") word="list" ;;
 	" queue") word="list acquire" ;;
-	" port" | " flow") word="list add" ;;
-	" lease list" | " instance list" | " queue list" | " port list" | " flow list") word="--tenant" ;;
-	" queue acquire" | " port add" | " flow add") word=$(_reeve_nics) ;;
+	" port" | " address" | " flow") word="list add" ;;
+	" lease list" | " instance list" | " queue list" | " port list" | " address list" | \
+		" flow list") word="--tenant" ;;
+	" queue acquire" | " port add" | " address add" | " flow add") word=$(_reeve_nics) ;;
 	" queue acquire "*) word="--count --queues --ttl --name --" ;;
 	" port add "*) word="--" ;;
+	" address add "*) word="--name --" ;;
 	" flow add "*) word="--queue --src --dst --sport --dport --" ;;
 	" lease explain") word=$want ;;
 	" lease acquire") word="$want --" ;;

@@ -63,6 +63,8 @@ static int pin(const struct target *t, struct reeve_xdp *s, struct err *e)
 		  bpf_map__fd(s->maps.xskmaps) },
 		{ loader_map_pin(NIC_FORM_SINGLE, LOADER_FD_OWNERS), bpf_map__fd(s->maps.owners) },
 		{ loader_map_pin(NIC_FORM_SINGLE, LOADER_FD_FLOWS), bpf_map__fd(s->maps.flows) },
+		{ loader_map_pin(NIC_FORM_SINGLE, LOADER_FD_ADDRESSES),
+		  bpf_map__fd(s->maps.addresses) },
 		{ PROG_PIN, bpf_program__fd(s->progs.reeve_xdp) },
 	};
 
@@ -118,6 +120,7 @@ static int hand_out(struct reeve_xdp *s, struct attached *ret, struct err *e)
 		[LOADER_FD_XSKMAPS] = bpf_map__fd(s->maps.xskmaps),
 		[LOADER_FD_OWNERS] = bpf_map__fd(s->maps.owners),
 		[LOADER_FD_FLOWS] = bpf_map__fd(s->maps.flows),
+		[LOADER_FD_ADDRESSES] = bpf_map__fd(s->maps.addresses),
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(maps); i++) {

@@ -431,6 +431,7 @@ const struct key tenant_keys[] = {
 	{ "groups", true, RULE_GIDS, set_group },
 	{ "cgroup", false, 0, set_cgroup },
 	{ "nics", true, 0, set_tenant_nic, no_tenant_nics },
+	{ "addresses", true, 0, set_tenant_net },
 	{ "cpus", false, 0, set_tenant_cpus },
 	/* Behind `cgroup`, since it needs one. */
 	{ "enforce", false, 0, set_enforce },

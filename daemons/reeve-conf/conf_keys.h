@@ -57,5 +57,6 @@ int set_nic(struct build *b, int arg, const char *text, struct err *e);
 int no_nics(struct build *b, struct err *e);
 int set_tenant_nic(struct build *b, int arg, const char *text, struct err *e);
 int no_tenant_nics(struct build *b, struct err *e);
+int set_tenant_net(struct build *b, int arg, const char *text, struct err *e);
 
 #endif

@@ -409,6 +409,7 @@ static call_fn *const methods[] = {
 	[NATIVE_ACQUIRE_QUEUES] = on_acquire_queues,
 	[NATIVE_ADD_PORT] = on_add_port,
 	[NATIVE_REMOVE_PORT] = on_remove_port,
+	[NATIVE_ACQUIRE_ADDRESS] = on_acquire_address,
 	[NATIVE_ADD_FLOW] = on_add_flow,
 	[NATIVE_OPEN_SOCKET] = on_open_socket,
 	[NATIVE_LIST_PORTS] = on_list_ports,

@@ -26,8 +26,8 @@ void call_fail_errno(struct conn *c, int error, const char *why);
 void call_refuse(struct conn *c, int error, const char *why);
 
 /* nic_call.c, nic_list.c */
-call_fn on_list_nics, on_acquire_queues, on_add_port, on_remove_port, on_add_flow, on_open_socket,
-	on_list_ports, on_list_flows;
+call_fn on_list_nics, on_acquire_queues, on_add_port, on_remove_port, on_acquire_address,
+	on_add_flow, on_open_socket, on_list_ports, on_list_flows;
 
 /* admin.c */
 call_fn on_upgrade, on_stop;

@@ -18,6 +18,7 @@ json_t *lease_json(struct core *core, const struct lease *l)
 		.lease = l->id,
 		.instance = l->instance,
 		.res = l->res,
+		.address = l->address,
 		.tenant = tenant_name(core, l->tenant, name),
 		.since_ns = l->since,
 		.expires_ns = to_wall(l->expires),

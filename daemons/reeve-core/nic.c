@@ -96,6 +96,7 @@ static bool of_nic(const struct lease *l, uint32_t ifindex)
 	case RES_QUEUE:
 	case RES_FLOW:
 	case RES_UDP_PORT:
+	case RES_ADDRESS:
 	case RES_XDP:
 		return l->res.scope == ifindex;
 	default:

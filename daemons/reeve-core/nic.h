@@ -11,6 +11,7 @@
  *   nic_fds.c   maps and sockets for clients
  *   nic_txn.c   queues, ports; the end of all of them
  *   nic_flow.c  flows
+ *   nic_address.c  IP addresses
  *   nic_count.c what ports counted
  *   nic_call.c  the methods of io.reeve about them; nic_list.c those that only look
  *   mtl_nic.c   the messages of the MTL protocol about them
@@ -47,6 +48,7 @@ struct nic {
 	struct waiter *waiters; /* for the end of NIC_OPENING */
 	bool seen;		/* by the dump that is under way */
 	bool ntuple;		/* it takes flow rules */
+	bool single;		/* who has it opened needs the single form */
 	uint32_t soft_flow;	/* number given out last */
 };
 
@@ -104,6 +106,8 @@ void nic_get_queues(struct conn *c, uint32_t ifindex, const struct nic_queue_wan
 void nic_add_port(struct conn *c, uint32_t ifindex, uint16_t port, nic_done *done);
 void nic_remove_port(struct conn *c, uint32_t ifindex, uint16_t port, nic_done *done);
 void nic_add_flow(struct conn *c, uint32_t ifindex, const struct flow *flow, nic_done *done);
+/* Exclusive on the interface, over all tenants. */
+void nic_add_address(struct conn *c, uint32_t ifindex, const struct ipaddr *a, nic_done *done);
 void nic_get_map(struct conn *c, uint32_t ifindex, nic_done *done);
 struct nic_socket_want {
 	uint32_t frames, frame_size, ring;
@@ -149,11 +153,13 @@ struct nic_op {
 	void (*run)(struct conn *c, struct nic *nic, const struct nic_op *op);
 	nic_done *done;
 	uint32_t ifindex;
+	bool single;	   /* it needs that form */
 	ledger_id joining; /* the lease that is reserved meanwhile; 0: it is there already */
 	union {
 		struct nic_queue_want queues;
 		uint16_t port;
 		struct flow flow;
+		struct ipaddr address;
 	};
 };
 
@@ -176,6 +182,9 @@ void nic_leave_one(struct core *core, uint32_t ifindex);
 /* Those that have had no user for long enough; the others' time comes later. */
 void nics_close_unused(struct core *core, uint64_t boot_ns);
 void nic_forget_socket(struct conn *c);
+/* nic_address.c: `on` 0: what reeved is told of one that ends, also in the ledger. */
+struct pp_nic_address;
+void address_message(const struct lease *l, uint32_t on, struct pp_nic_address *m);
 /* nic_flow.c */
 struct pp_nic_flow;
 /* What reeved is told of one that ends, also in the ledger; false: it never was. */

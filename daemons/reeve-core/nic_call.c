@@ -122,6 +122,32 @@ void on_remove_port(struct conn *c, const struct native_request *q)
 		call_refuse(c, ENOENT, "this connection has no such port");
 }
 
+/* --- addresses --------------------------------------------------------------- */
+
+static void address_acquired(struct conn *c, const struct nic_grant *g)
+{
+	struct lease l;
+	json_t *lease;
+
+	if (g->error) {
+		call_fail_errno(c, g->error, g->why);
+		return;
+	}
+	lease = granted(c, g, &l);
+	if (lease)
+		call_reply(c, json_pack("{s:o}", "lease", lease));
+	else
+		call_fail(c, "Busy", "the address was taken away at once");
+}
+
+void on_acquire_address(struct conn *c, const struct native_request *q)
+{
+	struct nic *nic = usable_nic(c, q->address.nic);
+
+	if (nic && start_instance(c, q->address.name))
+		nic_add_address(c, nic->link.ifindex, &q->address.ip, address_acquired);
+}
+
 /* --- flows ------------------------------------------------------------------- */
 
 static void flow_added(struct conn *c, const struct nic_grant *g)

@@ -233,9 +233,19 @@ void nic_is_open(struct core *core, struct nic *nic, const struct pp_result *m)
 		unused_from_now(core, nic);
 }
 
+/* Whose addresses the config speaks of; the tenant system may have any, and is asked then. */
+static bool addresses_expected(const struct conf *c, const char *name)
+{
+	for (uint32_t i = 0; i < c->ntenants; i++)
+		if (c->tenants[i].nnets && conf_tenant_may_have_addresses(c, i) &&
+		    conf_tenant_may_use_nic(c, i, name))
+			return true;
+	return false;
+}
+
 /*
  * By default the form is the one that other XDP programs can share, as long as
- * nobody has to be kept apart there.
+ * nobody has to be kept apart there and nobody needs what only the single form has.
  */
 static enum nic_want_form form_for(const struct core *core, const struct nic *nic)
 {
@@ -243,7 +253,8 @@ static enum nic_want_form form_for(const struct core *core, const struct nic *ni
 
 	if (conf->form != NIC_WANT_AUTO)
 		return conf->form;
-	if (conf->soft_flows || conf_nic_tenants(&core->conf, nic->link.name) > 1)
+	if (nic->single || conf->soft_flows || addresses_expected(&core->conf, nic->link.name) ||
+	    conf_nic_tenants(&core->conf, nic->link.name) > 1)
 		return NIC_WANT_SINGLE;
 	return NIC_WANT_EITHER;
 }
@@ -276,6 +287,9 @@ static void wait_for_opening(struct conn *c, struct nic *nic, const struct nic_o
 {
 	struct waiter *w = malloc(sizeof(*w));
 
+	/* reeve-netd leases queues first, then addresses. */
+	if (nic->state == NIC_IDLE)
+		nic->single = op->single || c->peer->uid == c->core->conf.net_uid;
 	if (!w || (nic->state == NIC_IDLE && ask_to_open(c->core, nic) < 0)) {
 		free(w);
 		not_joined(c, op, ENOMEM, "out of memory");

@@ -358,6 +358,9 @@ static bool off_message(struct core *core, const struct lease *l, union pp_msg *
 						    .owner = owner,
 						    .port = (uint16_t)l->res.id };
 		return true;
+	case RES_ADDRESS:
+		address_message(l, 0, &m->nic_address);
+		return true;
 	case RES_FLOW:
 		return flow_off_message(l, &m->nic_flow);
 	default:

@@ -31,6 +31,12 @@ static void log_new(struct core *core, uint64_t last);
 
 void record_refusal(struct conn *c, const struct res *res, int error, const char *why)
 {
+	record_refusal_address(c, res, NULL, error, why);
+}
+
+void record_refusal_address(struct conn *c, const struct res *res, const struct ipaddr *address,
+			    int error, const char *why)
+{
 	struct event ev = {
 		.wall_ns = clock_wall_ns(),
 		.type = EVENT_REFUSE,
@@ -42,6 +48,8 @@ void record_refusal(struct conn *c, const struct res *res, int error, const char
 		.error = error,
 	};
 
+	if (address)
+		ev.address = *address;
 	str_copy(ev.why, sizeof(ev.why), why);
 	ledger_event(c->core->ledger, &ev);
 	/* One batch can make more of them than the ledger keeps, and push out a grant. */
@@ -81,7 +89,7 @@ static void log_claims(struct core *core, struct log_line *line, ledger_id id)
 
 static void log_event(struct core *core, const struct event *ev, uint32_t held)
 {
-	char name[TENANT_NAME_MAX], res[64];
+	char name[TENANT_NAME_MAX], res[RES_TEXT];
 	const char *error = event_error_name(ev->error);
 	struct log_line line;
 
@@ -96,7 +104,7 @@ static void log_event(struct core *core, const struct event *ev, uint32_t held)
 		log_u64(&line, "pid", ev->pid);
 	}
 	if (ev->res.kind != RES_KIND_MAX) {
-		res_format(&ev->res, res, sizeof(res));
+		res_format_address(&ev->res, &ev->address, res, sizeof(res));
 		log_str(&line, "resource", res);
 	}
 	if (ev->lease)

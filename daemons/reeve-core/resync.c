@@ -89,9 +89,11 @@ static void count_users(struct core *core)
 	struct nic *nic;
 
 	while (ledger_next_lease(core->ledger, l.id, &l) == 0) {
+		nic = nic_by_index(core, l.res.scope);
+		if (nic && l.res.kind == RES_ADDRESS)
+			nic->single = true;
 		if (l.res.kind != RES_XDP)
 			continue;
-		nic = nic_by_index(core, l.res.scope);
 		if (nic)
 			nic->users++;
 		else
@@ -190,6 +192,19 @@ static void ask_queue(struct core *core, const struct lease *l)
 	ask_for(core, &m, kept_or_lost, &l->id, sizeof(l->id));
 }
 
+static void ask_address(struct core *core, const struct lease *l)
+{
+	static const struct ipaddr none;
+	struct pp_nic_address m;
+
+	if (ipaddr_equal(&l->address, &none)) {
+		lose(core, l->id, "what it was for is not known");
+		return;
+	}
+	address_message(l, 1, &m);
+	ask_for(core, &m, kept_or_lost, &l->id, sizeof(l->id));
+}
+
 static void flow_made(struct core *core, struct conn *c, void *ctx, const union pp_msg *m,
 		      const int *fds)
 {
@@ -230,6 +245,8 @@ static void ask_held_of(struct core *core, ledger_id instance)
 			ask_queue(core, &l);
 		else if (l.res.kind == RES_UDP_PORT)
 			add_port(core, &ports, &l);
+		else if (l.res.kind == RES_ADDRESS)
+			ask_address(core, &l);
 	}
 	send_ports(core, &ports);
 }

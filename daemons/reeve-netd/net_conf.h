@@ -17,8 +17,8 @@
 
 #include "base/cpuset.h"
 #include "base/err.h"
+#include "model/ipaddr.h"
 #include "model/nic.h"
-#include "wire/ipaddr.h"
 
 enum {
 	NET_EXIT_CONFIG = 2,

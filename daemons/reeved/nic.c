@@ -63,6 +63,7 @@ static struct iface *iface_new(struct reeved *d, uint32_t ifindex)
 	if (!f)
 		return NULL;
 	f->ifindex = ifindex;
+	f->groups = -1;
 	for (int i = 0; i < LOADER_FDS_MAX; i++)
 		f->maps[i] = -1;
 	iface_add(&d->nics, f);
@@ -145,6 +146,7 @@ static void begin_close(struct reeved *d, struct iface *f)
 	bool there = iface_name(f->ifindex, name, NULL) == 0;
 
 	owners_end(d, f);
+	groups_leave(f);
 	rules_end(&d->nics, f->record, there ? name : NULL);
 	close_maps(f);
 	detach(d, f, true);
@@ -190,7 +192,7 @@ void nics_close_all(struct reeved *d)
 
 static uint32_t maps_of(uint32_t form)
 {
-	return form == NIC_FORM_SINGLE ? LOADER_FD_FLOWS + 1 : LOADER_FD_XSKMAP + 1;
+	return form == NIC_FORM_SINGLE ? LOADER_FD_SINGLE_MAX : LOADER_FD_XSKMAP + 1;
 }
 
 static void take_maps(struct iface *f, const struct loader_answer *a, const int *fds)

@@ -10,6 +10,7 @@
  *   nic_owner.c  who is on it: owners, and their queues
  *   nic_port.c   their ports, and what these counted
  *   nic_xsk.c    their sockets
+ *   nic_address.c their IP addresses
  *   nic_flow.c   flow rules, of XDP and of the NIC
  *   nic_claim.c  what a core leaves to the next one
  *   nic_record.c what is to be put back even when we are killed
@@ -142,6 +143,8 @@ struct iface {
 	/* Single form. */
 	uint64_t slots[LOADER_SLOTS / 64 + 1]; /* a bit for each that is in use */
 	uint32_t nflows;		       /* of XDP */
+	uint32_t naddresses;
+	int groups; /* keeps multicast groups for addresses; -1: none was needed yet */
 	/* Dispatcher form. */
 	char tenant[TENANT_NAME_MAX]; /* everybody's here; "": nobody was yet */
 	uint16_t *port_users;	      /* NIC_PORTS of them: owners of each port */
@@ -218,6 +221,7 @@ uint32_t iface_channels(struct ethtool_port *port, const char *name);
 /* --- nic_owner.c --------------------------------------------------------------- */
 
 struct soft_flow;
+struct whole_address;
 struct port_set;
 
 enum owner_state {
@@ -242,7 +246,8 @@ struct owner {
 	uint32_t serial; /* of the PP_NIC_OWNER to be answered; 0: nobody waits */
 	struct loader_run run;
 	struct soft_flow *flows;
-	uint32_t nflows;
+	struct whole_address *addresses;
+	uint32_t nflows, naddresses;
 };
 
 /* One that a predecessor had; false: its maps are not there any more. */
@@ -264,6 +269,8 @@ void owners_unclaim(struct iface *f);
 /* Those that are unclaimed, and what is so of the others. */
 void owners_sweep(struct reeved *d, struct iface *f);
 int owner_take_queue(struct iface *f, struct owner *o, uint32_t queue, struct err *e);
+/* After a change of whether it has addresses: what stands for it on its queues. */
+int owner_mark_queues(const struct iface *f, const struct owner *o);
 void owner_drop_queue(struct nics *n, struct iface *f, uint32_t queue);
 /* The map where the owner's sockets are. */
 int owner_xskmap(const struct iface *f, const struct owner *o);
@@ -291,6 +298,23 @@ void ports_sweep(struct iface *f, struct owner *o);
 /* 0: answers by itself, later. */
 int xsk_begin(struct reeved *d, const struct owner *o, const struct pp_nic_xsk *m, struct err *e);
 void xsks_unask(struct nics *n);
+
+/* --- nic_address.c ------------------------------------------------------------- */
+
+struct reeve_address;
+/* One that is in the map; false: out of memory. */
+bool address_adopt(struct iface *f, struct owner *o, const struct reeve_address *key);
+bool owner_has_address(struct owner *o, const struct ipaddr *ip);
+/* Whether it is there, and unclaimed. */
+bool address_is_left(struct owner *o, const struct ipaddr *ip);
+int address_add(struct iface *f, struct owner *o, const struct ipaddr *ip, struct err *e);
+int address_remove(struct iface *f, struct owner *o, const struct ipaddr *ip, struct err *e);
+/* At the owner's end, when it has no queues any more. */
+void addresses_end(struct iface *f, struct owner *o);
+void addresses_unclaim(struct owner *o);
+void addresses_sweep(struct iface *f, struct owner *o);
+/* At the interface's end. */
+void groups_leave(struct iface *f);
 
 /* --- nic_flow.c ---------------------------------------------------------------- */
 

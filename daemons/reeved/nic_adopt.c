@@ -64,7 +64,7 @@ static int open_pins(struct iface *f, struct err *e)
 	return r < 0 ? r : check_link(f, pins, e);
 }
 
-/* --- owners, queues, flows ------------------------------------------------------------ */
+/* --- owners, queues, addresses, flows ---------------------------------------------------- */
 
 static struct owner *owner_in(const struct iface *f, uint32_t slot)
 {
@@ -108,12 +108,38 @@ static void adopt_queues(struct iface *f)
 
 		if (bpfmap_get(f->maps[LOADER_FD_OWNERS], &queue, &slot) < 0 || !slot)
 			continue;
-		o = owner_in(f, slot);
+		o = owner_in(f, slot & ~REEVE_OWNER_ADDRESSES);
 		if (o)
 			f->queues[queue] = o;
 		else
 			bpfmap_set(f->maps[LOADER_FD_OWNERS], &queue, &nobody);
 	}
+}
+
+static void adopt_address(struct iface *f, const struct reeve_address *key)
+{
+	struct owner *o = key->owner ? owner_in(f, key->owner) : NULL;
+
+	if (!o || !address_adopt(f, o, key))
+		bpfmap_del(f->maps[LOADER_FD_ADDRESSES], key);
+}
+
+/* Then the marks, which the predecessor may not have got to. */
+static void adopt_addresses(struct iface *f)
+{
+	struct reeve_address key, next;
+	int r;
+
+	if (f->form != NIC_FORM_SINGLE)
+		return;
+	r = bpfmap_next(f->maps[LOADER_FD_ADDRESSES], NULL, &key);
+	while (r == 0) {
+		r = bpfmap_next(f->maps[LOADER_FD_ADDRESSES], &key, &next);
+		adopt_address(f, &key);
+		key = next;
+	}
+	for (const struct owner *o = f->owners; o; o = o->next)
+		owner_mark_queues(f, o);
 }
 
 static void adopt_flow(struct iface *f, const struct reeve_flow_key *key)
@@ -165,6 +191,7 @@ void iface_adopt(struct reeved *d, struct iface *f)
 	}
 	adopt_owners(d, f);
 	adopt_queues(f);
+	adopt_addresses(f);
 	adopt_flows(f);
 	for (struct owner *o = f->owners; o; o = o->next)
 		ports_adopt(f, o);

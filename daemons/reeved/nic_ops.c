@@ -183,6 +183,30 @@ static void on_ports(struct reeved *d, const struct pp_nic_ports *m)
 	nic_answer(d, m->head.serial, r, i, &e);
 }
 
+static int add_address(struct reeved *d, const struct place *p, const struct pp_nic_address *m,
+		       struct err *e)
+{
+	int r = 0;
+
+	if (!address_is_left(p->o, &m->address))
+		r = held_against_config("address",
+					pp_allow_nic_address(&d->conf, m, p->o->tenant, e), e);
+	return r < 0 ? r : address_add(p->f, p->o, &m->address, e);
+}
+
+static void on_address(struct reeved *d, const struct pp_nic_address *m)
+{
+	struct place p;
+	struct err e = { 0 };
+	int r = find_owner(d, m->ifindex, m->owner, &p, &e);
+
+	if (r == 0 && m->on)
+		r = add_address(d, &p, m, &e);
+	else if (r == 0)
+		r = address_remove(p.f, p.o, &m->address, &e);
+	nic_answer(d, m->head.serial, r, 0, &e);
+}
+
 static int add_flow(struct reeved *d, const struct place *p, const struct pp_nic_flow *m,
 		    uint32_t *ret, struct err *e)
 {
@@ -282,6 +306,9 @@ void nic_ops_handle(struct reeved *d, const union pp_msg *m)
 		break;
 	case PP_NIC_PORTS:
 		on_ports(d, &m->nic_ports);
+		break;
+	case PP_NIC_ADDRESS:
+		on_address(d, &m->nic_address);
 		break;
 	case PP_NIC_FLOW:
 		on_flow(d, &m->nic_flow);

@@ -59,6 +59,12 @@ static uint32_t slot_take(struct iface *f)
 	return slot;
 }
 
+/* As `owners` has it. */
+static uint32_t mark_of(const struct owner *o)
+{
+	return o->slot | (o->addresses ? REEVE_OWNER_ADDRESSES : 0);
+}
+
 /* --- owners -------------------------------------------------------------------- */
 
 static const char *tenant_of(const struct reeved *d, const struct pp_nic_owner *m)
@@ -248,6 +254,7 @@ void owner_end(struct reeved *d, struct owner *o)
 		if (f->queues[queue] == o)
 			owner_drop_queue(&d->nics, f, queue);
 	flows_end(f, o);
+	addresses_end(f, o);
 	ports_end(f, o);
 	owner_free(&d->nics, o);
 }
@@ -276,6 +283,7 @@ static void unclaim(struct owner *o)
 	o->serial = 0;
 	ports_unclaim(o);
 	flows_unclaim(o);
+	addresses_unclaim(o);
 }
 
 void owners_unclaim(struct iface *f)
@@ -300,6 +308,7 @@ static void sweep(struct reeved *d, struct iface *f, struct owner *o)
 		return;
 	}
 	flows_sweep(f, o);
+	addresses_sweep(f, o);
 	ports_sweep(f, o);
 }
 
@@ -316,9 +325,19 @@ void owners_sweep(struct reeved *d, struct iface *f)
 
 /* --- queues -------------------------------------------------------------------- */
 
-static int name_owner(const struct iface *f, uint32_t queue, uint32_t slot)
+static int name_owner(const struct iface *f, uint32_t queue, uint32_t mark)
 {
-	return is_single(f) ? bpfmap_set(f->maps[LOADER_FD_OWNERS], &queue, &slot) : 0;
+	return is_single(f) ? bpfmap_set(f->maps[LOADER_FD_OWNERS], &queue, &mark) : 0;
+}
+
+int owner_mark_queues(const struct iface *f, const struct owner *o)
+{
+	int r = 0;
+
+	for (uint32_t queue = 0; r == 0 && queue < NIC_QUEUES_MAX; queue++)
+		if (f->queues[queue] == o)
+			r = name_owner(f, queue, mark_of(o));
+	return r;
 }
 
 int owner_take_queue(struct iface *f, struct owner *o, uint32_t queue, struct err *e)
@@ -333,7 +352,7 @@ int owner_take_queue(struct iface *f, struct owner *o, uint32_t queue, struct er
 		return fail(e, EBUSY, "queue %" PRIu32 " has an owner", queue);
 	r = FAULT(REEVED_QUEUE);
 	if (r == 0)
-		r = name_owner(f, queue, o->slot);
+		r = name_owner(f, queue, mark_of(o));
 	if (r < 0)
 		return fail(e, -r, "can't give queue %" PRIu32 " its owner: %s", queue,
 			    strerror(-r));

@@ -3,7 +3,7 @@
  * A check word for each slot, over what is the truth in it and over its number:
  * a slot that was copied to another place does not fit there. It tells damage,
  * not malice. The words lie apart from the slots, so that a page that is lost
- * takes one of the two and not both; a flow, of which more can't be lost than
+ * takes one of the two and not both; particulars, of which more can't be lost than
  * itself, has its own with it.
  */
 #include <string.h>

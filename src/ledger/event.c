@@ -39,8 +39,10 @@ void event_add(struct ledger *l, struct event *ev)
 	t->events++;
 	l->last_tenant = ev->tenant;
 	l->last_seq = ev->seq;
-	if (ev->type == EVENT_REFUSE)
-		t->refused++;
+	if (ev->type != EVENT_REFUSE)
+		return;
+	keep(l, &t->refused);
+	t->refused++;
 }
 
 uint64_t ledger_event(struct ledger *l, struct event *ev)

@@ -16,7 +16,7 @@
  *      the memory is, byte for byte, what it was when it was settled last.
  *   3. The truth is in the slots alone: the tenants' name, state and quota, each
  *      live instance and lease with its generation, owner and resource, and the
- *      particulars of flows. Each slot that was ever used has a check word over
+ *      particulars of flows and addresses. Each slot that was ever used has a check word over
  *      these; only a quota, a client's name and what is counted have none.
  *   4. All else (free lists, hash chains, lease lists, timers, counts) follows
  *      from the slots; ledger_salvage() makes it anew from them.
@@ -39,7 +39,7 @@
 #define LEDGER_SEQ_LAST (UINT64_MAX / 2)
 
 enum {
-	LEDGER_VERSION = 3,
+	LEDGER_VERSION = 4,
 	LEDGER_BUCKETS = 16384,
 	LEDGER_ALIGN = 64,
 	LEDGER_PAGE = 4096,
@@ -68,10 +68,11 @@ struct tenant_slot {
 	uint32_t state; /* enum tenant_state */
 	uint32_t instances;
 	alignas(LEDGER_ALIGN) uint32_t used[RES_KIND_MAX];
-	uint64_t granted, refused;
+	uint64_t granted;
 	uint64_t events;   /* ever made; the ring keeps the last LEDGER_EVENTS */
 	uint64_t lost_seq; /* of the newest event that was overwritten */
 	alignas(LEDGER_ALIGN) struct quota quota;
+	uint64_t refused;
 };
 
 struct instance_slot {
@@ -101,12 +102,15 @@ struct lease_slot {
 	uint16_t uses; /* at least 1 */
 };
 
-/* The particulars of a lease over a flow. */
+/* The particulars of a lease over a flow, or over an IPv6 address. */
 struct flow_slot {
 	struct slot slot;
 	uint32_t check;
 	ledger_id lease;
-	struct flow flow;
+	union {
+		struct flow flow;
+		struct ipaddr address;
+	};
 };
 
 struct ledger {
@@ -132,10 +136,12 @@ struct ledger {
 	uint32_t instance_checks[LEDGER_INSTANCES + 1];
 	uint32_t lease_checks[LEDGER_LEASES + 1];
 	struct pool flow_pool;
-	uint16_t flow_of[LEDGER_LEASES + 1]; /* by lease, of those over flows; 0: none */
+	uint16_t
+		flow_of[LEDGER_LEASES + 1]; /* by lease, of those that has_particulars(); 0: none */
 };
 
 _Static_assert(sizeof(struct tenant_slot) == 192, "layout");
+_Static_assert(offsetof(struct tenant_slot, quota) == 128, "layout");
 _Static_assert(sizeof(struct instance_slot) == 128, "layout");
 _Static_assert(offsetof(struct instance_slot, first) < LEDGER_ALIGN, "layout");
 _Static_assert(sizeof(struct lease_slot) == 64, "layout");
@@ -147,8 +153,8 @@ _Static_assert(offsetof(struct ledger, timers) == 77888, "layout");
 _Static_assert(offsetof(struct ledger, instances) == 602176, "layout");
 _Static_assert(offsetof(struct ledger, leases) == 2699456, "layout");
 _Static_assert(offsetof(struct ledger, events) == 11088128, "layout");
-_Static_assert(offsetof(struct ledger, flows) == 17379584, "layout");
-_Static_assert(offsetof(struct ledger, tenant_checks) == 18428224, "layout");
+_Static_assert(offsetof(struct ledger, flows) == 17903872, "layout");
+_Static_assert(offsetof(struct ledger, tenant_checks) == 18952512, "layout");
 _Static_assert(sizeof(struct ledger) < 20 << 20, "about 19 MB");
 
 static inline struct undo *undo_of(struct ledger *l)
@@ -285,9 +291,18 @@ void lease_end(struct ledger *l, uint32_t lease);
 void lease_describe(const struct ledger *l, uint32_t lease, struct event *ev);
 void instance_describe(const struct ledger *l, uint32_t instance, struct event *ev);
 
-/* flow.c: a lease over a flow begins, without particulars, and ends. */
+/* What of a resource neither its scope nor its id says is kept for its lease. */
+static inline bool has_particulars(const struct res *res)
+{
+	return res->kind == RES_FLOW || (res->kind == RES_ADDRESS && res->id & RES_ADDRESS_IPV6);
+}
+
+/* flow.c: such a lease begins, without particulars, and ends; whether they fit it. */
 void flow_clear(struct ledger *l, uint32_t lease);
 void flow_drop(struct ledger *l, uint32_t lease);
+/* That a lease is over; zeros: none, or not known. */
+struct ipaddr lease_address(const struct ledger *l, uint32_t lease);
+bool flow_fits(const struct flow_slot *f, const struct res *res);
 
 /* event.c: ledger_event() within a change. */
 void event_add(struct ledger *l, struct event *ev);

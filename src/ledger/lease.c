@@ -19,6 +19,7 @@ static void lease_copy(const struct ledger *l, uint32_t n, struct lease *ret)
 		.id = slot_id(&s->slot, n),
 		.instance = slot_id(&owner->slot, s->instance),
 		.res = s->res,
+		.address = lease_address(l, n),
 		.tenant = owner->tenant,
 		.state = (uint16_t)s->slot.state,
 		.whole_core = s->whole_core,
@@ -156,7 +157,7 @@ static uint32_t lease_make(struct ledger *l, uint32_t instance, const struct lea
 	s->timer = 0;
 	s->whole_core = want->whole_core;
 	s->uses = 1;
-	if (s->res.kind == RES_FLOW)
+	if (has_particulars(&s->res))
 		flow_clear(l, n);
 	s->slot.state = LEASE_RESERVED;
 	seal_lease(l, n);
@@ -175,7 +176,7 @@ void lease_end(struct ledger *l, uint32_t lease)
 	count_used(l, s->instance, s->res.kind, -1);
 	if (s->timer)
 		timer_del(l, lease);
-	if (s->res.kind == RES_FLOW)
+	if (has_particulars(&s->res))
 		flow_drop(l, lease);
 	index_del(l, lease);
 	list_del(l, lease);
@@ -189,6 +190,7 @@ void lease_describe(const struct ledger *l, uint32_t lease, struct event *ev)
 	instance_describe(l, s->instance, ev);
 	ev->lease = slot_id(&s->slot, lease);
 	ev->res = s->res;
+	ev->address = lease_address(l, lease);
 }
 
 int ledger_reserve(struct ledger *l, const struct host *host, const struct lease_want *want,
@@ -265,7 +267,7 @@ int ledger_rename(struct ledger *l, ledger_id lease, uint64_t res_id)
 
 	if (!n || s->slot.state != LEASE_RESERVED)
 		return -ENOENT;
-	if (s->res.kind == RES_LCORE)
+	if (s->res.kind == RES_LCORE || s->res.kind == RES_ADDRESS)
 		return -EINVAL;
 	to.id = res_id;
 	holder = index_find(l, &to);
@@ -350,7 +352,7 @@ int ledger_revoke(struct ledger *l, ledger_id lease, uint64_t wall_ns, const cha
 int ledger_expire(struct ledger *l, uint64_t boot_ns, uint64_t wall_ns, struct lease *ret)
 {
 	struct event ev = { .type = EVENT_EXPIRE, .wall_ns = wall_ns };
-	char name[64];
+	char name[RES_TEXT];
 	uint32_t n;
 
 	if (!l->ntimers || ledger_next_expiry(l) > boot_ns)
@@ -358,7 +360,7 @@ int ledger_expire(struct ledger *l, uint64_t boot_ns, uint64_t wall_ns, struct l
 	n = l->timers[0];
 	lease_copy(l, n, ret);
 	lease_describe(l, n, &ev);
-	res_format(&ev.res, name, sizeof(name));
+	res_format_address(&ev.res, &ev.address, name, sizeof(name));
 	snprintf(ev.why, sizeof(ev.why), "the time limit of %s was reached", name);
 	make_room(l);
 	lease_end(l, n);

@@ -41,7 +41,7 @@ enum {
 	LEDGER_INSTANCES = 16384,
 	LEDGER_LEASES = 131072,
 	LEDGER_EVENTS = 512,  /* kept for each tenant */
-	LEDGER_FLOWS = 16384, /* whose particulars can be remembered */
+	LEDGER_FLOWS = 16384, /* and IPv6 addresses, whose particulars can be remembered */
 	LEDGER_NAME_MAX = 64,
 	LEDGER_UNDO_ROOM = 1024, /* lines of the undo log, here and below; see above */
 	LEDGER_LEASE_LINES = 64,
@@ -78,6 +78,7 @@ struct lease {
 	ledger_id id;
 	ledger_id instance;
 	struct res res;
+	struct ipaddr address; /* kind address: which; zeros: not known */
 	uint32_t tenant;
 	uint16_t state;
 	uint16_t whole_core; /* lcore: SMT siblings go to the same instance or to nobody */
@@ -107,7 +108,7 @@ int ledger_open(void *mem, size_t len, struct undo *undo, struct ledger **ret);
 struct ledger_loss {
 	uint32_t instances, leases, tenants;
 	uint32_t rings; /* of events, which are empty now */
-	uint32_t flows; /* leases over flows of which nothing more is known */
+	uint32_t flows; /* leases over flows and addresses of which nothing more is known */
 };
 
 /*
@@ -259,6 +260,8 @@ int ledger_holder(const struct ledger *l, const struct res *res, struct lease *r
 int ledger_set_flow(struct ledger *l, ledger_id lease, const struct flow *flow);
 /* -ENOENT: there is no such lease, or nothing was said of it. */
 int ledger_flow(const struct ledger *l, ledger_id lease, struct flow *ret);
+/* The same of a lease over an address, which must be the one that its resource stands for. */
+int ledger_set_address(struct ledger *l, ledger_id lease, const struct ipaddr *a);
 
 struct ledger_totals {
 	uint32_t instances, leases;

@@ -202,8 +202,8 @@ static bool flow_kept(const struct ledger *l, uint32_t n)
 	uint32_t lease = lease_find(l, f->lease);
 
 	return f->slot.state == FLOW_LIVE && f->slot.generation && f->check == check_flow(l, n) &&
-	       lease && l->leases[lease].res.kind == RES_FLOW && !l->flow_of[lease] &&
-	       flow_check(&f->flow) == 0;
+	       lease && has_particulars(&l->leases[lease].res) && !l->flow_of[lease] &&
+	       flow_fits(f, &l->leases[lease].res);
 }
 
 /* No id has to do with the generation of a flow. */
@@ -227,7 +227,7 @@ static void flows_salvage(struct ledger *l, struct ledger_loss *loss)
 		flow_salvage(l, n);
 	for (uint32_t n = 1; n <= l->lease_pool.high; n++)
 		loss->flows += l->leases[n].slot.state != SLOT_FREE &&
-			       l->leases[n].res.kind == RES_FLOW && !l->flow_of[n];
+			       has_particulars(&l->leases[n].res) && !l->flow_of[n];
 }
 
 /* --- tenants ---------------------------------------------------------------- */

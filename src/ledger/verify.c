@@ -107,20 +107,20 @@ static bool timer_matches(const struct ledger *l, uint32_t n, struct count *c)
 	return s->timer && s->timer <= l->ntimers && l->timers[s->timer - 1] == n;
 }
 
-/* A lease and its flow point at one another; who points at none is found by counting. */
+/* A lease and its particulars point at one another; who points at none is found by counting. */
 static bool flow_matches(const struct ledger *l, uint32_t n, struct count *c)
 {
 	uint32_t at = l->flow_of[n];
 	const struct flow_slot *f;
 
-	if (l->leases[n].res.kind != RES_FLOW || !at)
+	if (!has_particulars(&l->leases[n].res) || !at)
 		return true;
 	if (at > l->flow_pool.high)
 		return false;
 	f = &l->flows[at];
 	c->flows++;
 	return f->slot.state == FLOW_LIVE && f->lease == slot_id(&l->leases[n].slot, n) &&
-	       f->check == check_flow(l, at) && flow_check(&f->flow) == 0;
+	       f->check == check_flow(l, at) && flow_fits(f, &l->leases[n].res);
 }
 
 bool lease_words_sound(const struct ledger *l, const struct lease_slot *s)

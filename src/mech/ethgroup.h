@@ -12,5 +12,7 @@
 int ethgroup_socket(void);
 /* Any number of them. -errno. */
 int ethgroup_join(int sock, uint32_t ifindex, const uint8_t group[static 6]);
+/* As often as it was joined by this socket. */
+int ethgroup_leave(int sock, uint32_t ifindex, const uint8_t group[static 6]);
 
 #endif

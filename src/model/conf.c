@@ -83,6 +83,15 @@ void conf_defaults(struct conf *c)
 		c->tenants[TENANT_SYSTEM].quota.max[kind] = QUOTA_NONE;
 }
 
+uint32_t conf_tenant(const struct conf *c, const char *name)
+{
+	uint32_t i = 0;
+
+	while (i < c->ntenants && strcmp(c->tenants[i].name, name) != 0)
+		i++;
+	return i;
+}
+
 void conf_reserved(const struct conf *c, uint32_t tenant, struct cpuset *ret)
 {
 	memset(ret, 0, sizeof(*ret));
@@ -237,6 +246,18 @@ static int check_tenant_nics(const struct conf *c, uint32_t i, struct err *e)
 	return nic_patterns_check(c->tenants[i].nics, c->tenants[i].nnics, TENANT_NICS_MAX, e);
 }
 
+static int check_tenant_nets(const struct conf *c, uint32_t i, struct err *e)
+{
+	const struct tenant_conf *t = &c->tenants[i];
+
+	if (t->nnets > TENANT_NETS_MAX)
+		return fail(e, EINVAL, "a tenant has at most %d networks", TENANT_NETS_MAX);
+	for (uint32_t n = 0; n < t->nnets; n++)
+		if (!ip_net_sound(&t->nets[n]))
+			return fail(e, EINVAL, "a network of tenant \"%s\" is none", t->name);
+	return 0;
+}
+
 /* The first CPU of `want` that breaks a rule decides the sentence. */
 static int check_tenant_cpus(const struct conf *c, uint32_t i, struct err *e)
 {
@@ -288,10 +309,15 @@ static int check_time_limit(const struct conf *c, uint32_t i, struct err *e)
 int conf_check_tenant(const struct conf *c, uint32_t tenant, enum tenant_rule rule, struct err *e)
 {
 	static int (*const rules[])(const struct conf *, uint32_t, struct err *) = {
-		[RULE_NAME] = check_name,	 [RULE_UIDS] = check_uids,
-		[RULE_GIDS] = check_gids,	 [RULE_CGROUP] = check_cgroup,
-		[RULE_NICS] = check_tenant_nics, [RULE_CPUS] = check_tenant_cpus,
-		[RULE_ENFORCE] = check_enforce,	 [RULE_TIME_LIMIT] = check_time_limit,
+		[RULE_NAME] = check_name,
+		[RULE_UIDS] = check_uids,
+		[RULE_GIDS] = check_gids,
+		[RULE_CGROUP] = check_cgroup,
+		[RULE_NICS] = check_tenant_nics,
+		[RULE_NETS] = check_tenant_nets,
+		[RULE_CPUS] = check_tenant_cpus,
+		[RULE_ENFORCE] = check_enforce,
+		[RULE_TIME_LIMIT] = check_time_limit,
 	};
 	_Static_assert(ARRAY_SIZE(rules) == RULE_MAX, "a check for each rule");
 

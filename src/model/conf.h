@@ -14,6 +14,7 @@
 #include "base/cpuset.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "model/ipaddr.h"
 #include "model/nic.h"
 #include "model/peer.h"
 #include "model/res.h"
@@ -25,8 +26,9 @@ enum {
 	CONF_PATH_MAX = 108,  /* sun_path */
 	CONF_NICS_MAX = 32,   /* `nic` sections, and patterns in a list of NICs */
 	TENANT_NICS_MAX = 16, /* patterns in a tenant's list */
+	TENANT_NETS_MAX = 32, /* networks in a tenant's list of addresses */
 	CONF_MAGIC = 0x72656376,
-	CONF_VERSION = 3,
+	CONF_VERSION = 4,
 
 	/* Always there: everybody no other tenant matches, and root with the admins. */
 	TENANT_DEFAULT = 0,
@@ -69,6 +71,12 @@ struct nic_pattern {
 	char text[NIC_NAME_MAX];
 };
 
+/* All addresses that begin with the same bits; the others of `ip` are zero. */
+struct ip_net {
+	struct ipaddr ip;
+	uint32_t bits; /* counted within its version */
+};
+
 /* What the config says of the NICs that `name` matches; the first section that does counts. */
 struct nic_conf {
 	struct nic_pattern name;
@@ -89,6 +97,9 @@ struct tenant_conf {
 	struct quota quota;
 	uint32_t nnics; /* 0: every NIC that reeve may use */
 	struct nic_pattern nics[TENANT_NICS_MAX];
+	/* Of which it may lease addresses; none: no address, or any for the tenant system. */
+	uint32_t nnets;
+	struct ip_net nets[TENANT_NETS_MAX];
 	uint32_t enforce;	/* enum enforce; above ADVISORY only with a cgroup */
 	uint64_t time_limit_ns; /* longest lease; 0: none */
 };
@@ -136,6 +147,7 @@ enum tenant_rule {
 	RULE_GIDS,   /* likewise */
 	RULE_CGROUP, /* a clean path, and not an earlier tenant's */
 	RULE_NICS,   /* sound patterns */
+	RULE_NETS,   /* whole networks */
 	RULE_CPUS,   /* leasable, and kept for no other tenant */
 	RULE_ENFORCE,
 	RULE_TIME_LIMIT,
@@ -159,6 +171,15 @@ bool nic_pattern_matches(const struct nic_pattern *p, const char *name);
 bool conf_may_use_nic(const struct conf *c, const char *name);
 /* Whether the tenant may: that, its own list, and a quota of `xdp` above 0. */
 bool conf_tenant_may_use_nic(const struct conf *c, uint32_t tenant, const char *name);
+bool ip_net_sound(const struct ip_net *n);
+/* "10.0.0.0/24", "2001:db8::/64", or one address. -EINVAL. */
+int ip_net_parse(const char *text, struct ip_net *ret);
+/* Whether the tenant may lease addresses of any network at all; `system` may. */
+bool conf_tenant_may_have_addresses(const struct conf *c, uint32_t tenant);
+/* Whether it may lease this one: a unicast one of its networks, and a quota above 0. */
+bool conf_tenant_may_have_address(const struct conf *c, uint32_t tenant, const struct ipaddr *a);
+/* By name; c->ntenants: there is none. */
+uint32_t conf_tenant(const struct conf *c, const char *name);
 /* How many tenants may; 0 to c->ntenants. */
 uint32_t conf_nic_tenants(const struct conf *c, const char *name);
 /* auto, auto, 0, one system queue, no soft flows; a section says what differs. */

@@ -28,17 +28,18 @@ struct event {
 	uint64_t seq;
 	uint64_t wall_ns;
 	uint32_t type;
-	uint32_t tenant;   /* slot in the ledger */
-	uint64_t instance; /* 0: none */
-	uint64_t lease;	   /* 0: none */
-	struct res res;	   /* kind RES_KIND_MAX: none */
+	uint32_t tenant;       /* slot in the ledger */
+	uint64_t instance;     /* 0: none */
+	uint64_t lease;	       /* 0: none */
+	struct res res;	       /* kind RES_KIND_MAX: none */
+	struct ipaddr address; /* that `res` is about; zeros: none, or not known */
 	uint32_t uid, pid;
 	int32_t error; /* positive errno of a refusal, else 0 */
 	uint32_t pad;
 	char why[EVENT_WHY_MAX];
 };
 
-_Static_assert(sizeof(struct event) == 72 + EVENT_WHY_MAX, "struct event stands in ledger memory");
+_Static_assert(sizeof(struct event) == 88 + EVENT_WHY_MAX, "struct event stands in ledger memory");
 
 const char *event_type_name(uint32_t type); /* "grant", ...; NULL */
 

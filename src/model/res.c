@@ -7,10 +7,11 @@
 #include <string.h>
 
 static const char *const kind_names[] = {
-	[RES_LCORE] = "lcore", [RES_QUEUE] = "queue",
-	[RES_FLOW] = "flow",   [RES_UDP_PORT] = "udp_port",
-	[RES_XDP] = "xdp",     [RES_QP] = "qp",
-	[RES_VM] = "vm",       [RES_CHANNEL] = "channel",
+	[RES_LCORE] = "lcore",	   [RES_QUEUE] = "queue",
+	[RES_FLOW] = "flow",	   [RES_UDP_PORT] = "udp_port",
+	[RES_XDP] = "xdp",	   [RES_QP] = "qp",
+	[RES_VM] = "vm",	   [RES_CHANNEL] = "channel",
+	[RES_ADDRESS] = "address",
 };
 _Static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == RES_KIND_MAX, "a name for each kind");
 
@@ -27,8 +28,61 @@ int res_kind_parse(const char *name)
 	return -ENOENT;
 }
 
+/* Each step can be undone, so that one word apart makes the whole apart. */
+static uint64_t mix(uint64_t h)
+{
+	h = (h ^ h >> 32) * UINT64_C(0xd6e8feb86659fd93);
+	h = (h ^ h >> 32) * UINT64_C(0xd6e8feb86659fd93);
+	return h ^ h >> 32;
+}
+
+static uint64_t address_id(const struct ipaddr *a)
+{
+	const uint8_t *four = ipaddr_4(a);
+	uint64_t high, low;
+
+	if (ipaddr_is4(a))
+		return (uint64_t)four[0] << 24 | four[1] << 16 | four[2] << 8 | four[3];
+	memcpy(&high, a->b, sizeof(high));
+	memcpy(&low, a->b + sizeof(high), sizeof(low));
+	return RES_ADDRESS_IPV6 | mix(mix(be64toh(high)) + be64toh(low));
+}
+
+struct res res_address(uint32_t ifindex, const struct ipaddr *a)
+{
+	return (struct res){ .kind = RES_ADDRESS, .scope = ifindex, .id = address_id(a) };
+}
+
+bool res_ipv4(const struct res *res, struct ipaddr *ret)
+{
+	uint32_t id = htobe32((uint32_t)res->id);
+	uint8_t four[4];
+
+	if (res->kind != RES_ADDRESS || res->id > UINT32_MAX)
+		return false;
+	memcpy(four, &id, sizeof(four));
+	ipaddr_from4(ret, four);
+	return true;
+}
+
+static void format_address(const struct res *res, const struct ipaddr *a, char *buf, size_t size)
+{
+	static const struct ipaddr none;
+	char text[IPADDR_TEXT];
+	struct ipaddr four;
+
+	if (res_ipv4(res, &four))
+		a = &four;
+	if (a && !ipaddr_equal(a, &none)) {
+		ipaddr_format(a, text);
+		snprintf(buf, size, "address %s", text);
+	} else {
+		snprintf(buf, size, "IPv6 address");
+	}
+}
+
 /* What of the id a person knows it by: of some, the owner's number is a part. */
-static void format_id(const struct res *res, char *buf, size_t size)
+static void format_id(const struct res *res, const struct ipaddr *a, char *buf, size_t size)
 {
 	const char *name = res_kind_name(res->kind);
 
@@ -43,20 +97,28 @@ static void format_id(const struct res *res, char *buf, size_t size)
 		snprintf(buf, size, "%s%s %" PRIu32, res->id & RES_FLOW_SOFT ? "soft " : "", name,
 			 (uint32_t)res->id);
 		break;
+	case RES_ADDRESS:
+		format_address(res, a, buf, size);
+		break;
 	default:
 		snprintf(buf, size, "%s %" PRIu64, name ? name : "?", res->id);
 	}
 }
 
-size_t res_format(const struct res *res, char *buf, size_t size)
+size_t res_format_address(const struct res *res, const struct ipaddr *a, char *buf, size_t size)
 {
-	char what[40];
+	char what[IPADDR_TEXT + 16];
 	int n;
 
-	format_id(res, what, sizeof(what));
+	format_id(res, a, what, sizeof(what));
 	if (res->scope)
 		n = snprintf(buf, size, "%s of if %" PRIu32, what, res->scope);
 	else
 		n = snprintf(buf, size, "%s", what);
 	return (size_t)n < size ? (size_t)n : size - 1;
+}
+
+size_t res_format(const struct res *res, char *buf, size_t size)
+{
+	return res_format_address(res, NULL, buf, size);
 }

@@ -108,6 +108,18 @@ int pp_allow_nic_queue(const struct conf *c, const struct pp_nic_queue *m, const
 	return 0;
 }
 
+int pp_allow_nic_address(const struct conf *c, const struct pp_nic_address *m, const char *tenant,
+			 struct err *e)
+{
+	uint32_t i = conf_tenant(c, tenant);
+	char text[IPADDR_TEXT];
+
+	if (!m->on || conf_tenant_may_have_address(c, i, &m->address))
+		return 0;
+	ipaddr_format(&m->address, text);
+	return fail(e, EPERM, "address %s is not for tenant \"%s\"", text, tenant);
+}
+
 int pp_allow_nic_flow(const struct conf *c, const struct pp_nic_flow *m, const char *name,
 		      struct err *e)
 {

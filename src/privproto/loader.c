@@ -22,10 +22,9 @@ int loader_pin_path(uint32_t ifindex, char ret[static LOADER_PATH_MAX])
 const char *loader_map_pin(enum nic_form form, unsigned n)
 {
 	static const char *const single[] = {
-		[LOADER_FD_TABLES] = "map_tables",
-		[LOADER_FD_XSKMAPS] = "map_xskmaps",
-		[LOADER_FD_OWNERS] = "map_owners",
-		[LOADER_FD_FLOWS] = "map_flows",
+		[LOADER_FD_TABLES] = "map_tables",	 [LOADER_FD_XSKMAPS] = "map_xskmaps",
+		[LOADER_FD_OWNERS] = "map_owners",	 [LOADER_FD_FLOWS] = "map_flows",
+		[LOADER_FD_ADDRESSES] = "map_addresses",
 	};
 	static const char *const dispatcher[] = {
 		[LOADER_FD_FILTER] = "map_filter",
@@ -112,7 +111,7 @@ static unsigned fds_of(const struct loader_answer *a)
 		return 0;
 	switch (a->op) {
 	case LOADER_ATTACH:
-		return a->form == NIC_FORM_SINGLE ? LOADER_FD_FLOWS + 1 : LOADER_FD_XSKMAP + 1;
+		return a->form == NIC_FORM_SINGLE ? LOADER_FD_SINGLE_MAX : LOADER_FD_XSKMAP + 1;
 	case LOADER_OWNER:
 		return LOADER_FD_OWN_XSKMAP + 1;
 	case LOADER_XSK:

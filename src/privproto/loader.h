@@ -6,7 +6,7 @@
  * Both ends are of one build.
  *
  *   LOADER_ATTACH  load, attach, pin below `pins`; set channels. Descriptors:
- *                    single:     tables, xskmaps, owners, flows
+ *                    single:     tables, xskmaps, owners, flows, addresses
  *                    dispatcher: filter map, xskmap
  *                  Nothing is left behind when it fails.
  *   LOADER_DETACH  undo what is pinned there, put the channels back. What is
@@ -28,10 +28,10 @@
 
 enum {
 	LOADER_MAGIC = 0x7276626c,
-	LOADER_VERSION = 1,
+	LOADER_VERSION = 2,
 	LOADER_PATH_MAX = 128,
 	LOADER_PIN_MAX = 16, /* a name below it, with its slash */
-	LOADER_FDS_MAX = 4,
+	LOADER_FDS_MAX = 5,
 	LOADER_REQUEST_FDS_MAX = 2,
 	LOADER_SLOTS = 4097, /* REEVE_SLOTS of bpf/layout.h */
 	LOADER_FRAME_SIZE_MAX = 4096,
@@ -51,10 +51,17 @@ enum loader_op {
 	LOADER_OP_MAX
 };
 
-enum { LOADER_FD_TABLES, LOADER_FD_XSKMAPS, LOADER_FD_OWNERS, LOADER_FD_FLOWS }; /* single */
-enum { LOADER_FD_FILTER, LOADER_FD_XSKMAP };					 /* dispatcher */
-enum { LOADER_FD_OWN_TABLE, LOADER_FD_OWN_XSKMAP };				 /* LOADER_OWNER */
-enum { LOADER_FD_SOCK, LOADER_FD_MEMORY };					 /* LOADER_XSK */
+enum { /* single */
+       LOADER_FD_TABLES,
+       LOADER_FD_XSKMAPS,
+       LOADER_FD_OWNERS,
+       LOADER_FD_FLOWS,
+       LOADER_FD_ADDRESSES,
+       LOADER_FD_SINGLE_MAX
+};
+enum { LOADER_FD_FILTER, LOADER_FD_XSKMAP };	    /* dispatcher */
+enum { LOADER_FD_OWN_TABLE, LOADER_FD_OWN_XSKMAP }; /* LOADER_OWNER */
+enum { LOADER_FD_SOCK, LOADER_FD_MEMORY };	    /* LOADER_XSK */
 
 /* LOADER_PROBE: each bit is something that was tried and worked. */
 enum {

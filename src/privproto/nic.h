@@ -14,6 +14,8 @@
  *   PP_NIC_PORT    a UDP port's frames are, on its      PP_RESULT
  *                  queues
  *   PP_NIC_PORTS   many of them at once                 PP_RESULT
+ *   PP_NIC_ADDRESS an IP address, all of it, is this    PP_RESULT
+ *                  owner's, on its queues
  *   PP_NIC_FLOW    a flow rule, in the NIC or in XDP    PP_RESULT: location or number
  *   PP_NIC_MAP     the owner's XSKMAP                   PP_NIC_FDS with 1 descriptor
  *   PP_NIC_XSK     an AF_XDP socket for a queue         PP_NIC_FDS with 2: socket, memory
@@ -41,6 +43,7 @@
 #ifndef REEVE_PRIVPROTO_NIC_H
 #define REEVE_PRIVPROTO_NIC_H
 
+#include "model/ipaddr.h"
 #include "model/nic.h"
 
 struct pp_head {
@@ -105,6 +108,13 @@ struct pp_nic_ports {
 	uint32_t ifindex, owner;
 	uint32_t n, pad;
 	uint16_t ports[PP_COUNTS_MAX];
+};
+
+struct pp_nic_address {
+	struct pp_head head;
+	uint32_t ifindex, owner;
+	uint32_t on, pad;
+	struct ipaddr address;
 };
 
 struct pp_nic_flow {

@@ -164,6 +164,14 @@ static bool ports_sound(const uint16_t ports[static PP_COUNTS_MAX], uint32_t n)
 	return true;
 }
 
+/* Whose it may be is the config's to say. */
+static bool nic_address_sound(const union pp_msg *m)
+{
+	const struct pp_nic_address *a = &m->nic_address;
+
+	return place_sound(a->ifindex, a->owner) && a->on <= 1 && ipaddr_is_unicast(&a->address);
+}
+
 /* A rule that ends is named by its location. */
 static bool nic_flow_sound(const union pp_msg *m)
 {
@@ -251,6 +259,7 @@ static const struct row rows[PP_TYPE_MAX] = {
 	[PP_NIC_QUEUE] = { sizeof(struct pp_nic_queue), PP_CORE, 0, nic_queue_sound },
 	[PP_NIC_PORT] = { sizeof(struct pp_nic_port), PP_CORE, 0, nic_port_sound },
 	[PP_NIC_PORTS] = { sizeof(struct pp_nic_ports), PP_CORE, 0, nic_ports_sound },
+	[PP_NIC_ADDRESS] = { sizeof(struct pp_nic_address), PP_CORE, 0, nic_address_sound },
 	[PP_NIC_FLOW] = { sizeof(struct pp_nic_flow), PP_CORE, 0, nic_flow_sound },
 	[PP_NIC_MAP] = { sizeof(struct pp_nic_map), PP_CORE, 0, nic_map_sound },
 	[PP_NIC_XSK] = { sizeof(struct pp_nic_xsk), PP_CORE, 0, nic_xsk_sound },

@@ -39,7 +39,7 @@
 #include "privproto/nic.h"
 
 enum {
-	PP_VERSION = 3,
+	PP_VERSION = 4,
 	PP_VERSION_TEXT = 64,
 	PP_CLIENTS_MAX = 16384, /* connections at once, whatever the descriptor limit */
 	PP_JOURNAL_BYTES =
@@ -67,6 +67,7 @@ enum pp_type {
 	PP_NIC_QUEUE,
 	PP_NIC_PORT,
 	PP_NIC_PORTS,
+	PP_NIC_ADDRESS,
 	PP_NIC_FLOW,
 	PP_NIC_MAP,
 	PP_NIC_XSK,
@@ -207,6 +208,7 @@ union pp_msg {
 	struct pp_nic_queue nic_queue;
 	struct pp_nic_port nic_port;
 	struct pp_nic_ports nic_ports;
+	struct pp_nic_address nic_address;
 	struct pp_nic_flow nic_flow;
 	struct pp_nic_map nic_map;
 	struct pp_nic_xsk nic_xsk;
@@ -254,6 +256,9 @@ int pp_allow_nic_owner(const struct conf *c, const struct pp_nic_owner *m, const
 /* Not one of the system's queues. */
 int pp_allow_nic_queue(const struct conf *c, const struct pp_nic_queue *m, const char *name,
 		       struct err *e);
+/* Only what the tenant of that name, the owner's, may lease. */
+int pp_allow_nic_address(const struct conf *c, const struct pp_nic_address *m, const char *tenant,
+			 struct err *e);
 /* Software flows only where the config has them. */
 int pp_allow_nic_flow(const struct conf *c, const struct pp_nic_flow *m, const char *name,
 		      struct err *e);

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "wire/ipaddr.h"
+#include "model/ipaddr.h"
 
 /* The upper half is the better one; what a word's upper half changes stays there until the next. */
 static inline uint64_t hash_mix(uint64_t hash, uint64_t word)

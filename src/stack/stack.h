@@ -16,9 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/ipaddr.h"
 #include "port/port.h"
 #include "wire/ether.h"
-#include "wire/ipaddr.h"
 #include "wire/machnet.h"
 
 enum { STACK_ADDRS = 8, STACK_ENGINES = 16 };

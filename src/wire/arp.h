@@ -3,8 +3,8 @@
 #ifndef REEVE_WIRE_ARP_H
 #define REEVE_WIRE_ARP_H
 
+#include "model/ipaddr.h"
 #include "wire/ether.h"
-#include "wire/ipaddr.h"
 
 enum { ARP_BYTES = 28 };
 enum { ARP_REQUEST = 1, ARP_REPLY = 2 };

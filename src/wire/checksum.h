@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "wire/ipaddr.h"
+#include "model/ipaddr.h"
 
 /* Of `len` bytes, added to `sum`; only the last piece of several may have an odd length. */
 uint64_t checksum_add(uint64_t sum, const void *at, size_t len);

@@ -6,7 +6,7 @@
 #ifndef REEVE_WIRE_IP_H
 #define REEVE_WIRE_IP_H
 
-#include "wire/ipaddr.h"
+#include "model/ipaddr.h"
 
 enum { IP4_HEADER = 20, IP6_HEADER = 40 };
 enum { IP_ICMP = 1, IP_UDP = 17, IP_ICMP6 = 58 };

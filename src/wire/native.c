@@ -118,6 +118,7 @@ static const struct {
 	[NATIVE_ACQUIRE_QUEUES] = { IO ".AcquireQueues", decode_acquire_queues },
 	[NATIVE_ADD_PORT] = { IO ".AddPort", decode_port },
 	[NATIVE_REMOVE_PORT] = { IO ".RemovePort", decode_port },
+	[NATIVE_ACQUIRE_ADDRESS] = { IO ".AcquireAddress", decode_acquire_address },
 	[NATIVE_ADD_FLOW] = { IO ".AddFlow", decode_add_flow },
 	[NATIVE_OPEN_SOCKET] = { IO ".OpenSocket", decode_open_socket },
 	[NATIVE_LIST_PORTS] = { IO ".ListPorts", decode_list },

@@ -46,6 +46,7 @@ enum native_method {
 	NATIVE_ACQUIRE_QUEUES,
 	NATIVE_ADD_PORT,
 	NATIVE_REMOVE_PORT,
+	NATIVE_ACQUIRE_ADDRESS,
 	NATIVE_ADD_FLOW,
 	NATIVE_OPEN_SOCKET,
 	NATIVE_LIST_PORTS,
@@ -93,6 +94,11 @@ struct native_request {
 		} port;		       /* add_port, remove_port */
 		struct {
 			char nic[NIC_NAME_MAX];
+			struct ipaddr ip;
+			char name[NATIVE_NAME_MAX];
+		} address; /* acquire_address */
+		struct {
+			char nic[NIC_NAME_MAX];
 			struct flow flow; /* flow_check() holds */
 		} flow;			  /* add_flow */
 		struct {
@@ -137,6 +143,7 @@ bool native_text_plain(const char *text);
 struct native_lease {
 	uint64_t lease, instance;
 	struct res res;
+	struct ipaddr address; /* that `res` is about; zeros: none, or not known */
 	const char *tenant;
 	uint64_t since_ns;   /* wall clock */
 	uint64_t expires_ns; /* wall clock; 0: none */

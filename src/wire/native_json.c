@@ -114,12 +114,12 @@ static const char *known(const char *name)
 	return name ? name : "unknown";
 }
 
-static void add_resource(struct builder *b, const struct res *res)
+static void add_resource(struct builder *b, const struct res *res, const struct ipaddr *address)
 {
 	const char *kind = res_kind_name(res->kind);
-	char text[64];
+	char text[RES_TEXT];
 
-	res_format(res, text, sizeof(text));
+	res_format_address(res, address, text, sizeof(text));
 	add_text(b, "kind", known(kind));
 	add_text(b, "resource", text);
 }
@@ -129,7 +129,7 @@ json_t *native_lease_json(const struct native_lease *l)
 	struct builder b = begin();
 
 	add_u64(&b, "lease", l->lease);
-	add_resource(&b, &l->res);
+	add_resource(&b, &l->res, &l->address);
 	add_text(&b, "tenant", l->tenant);
 	add_u64(&b, "instance", l->instance);
 	add_time(&b, "since", l->since_ns);
@@ -295,7 +295,7 @@ json_t *native_event_json(const struct event *ev, const char *tenant)
 	add_id(&b, "instance", ev->instance);
 	add_id(&b, "lease", ev->lease);
 	if (ev->res.kind < RES_KIND_MAX)
-		add_resource(&b, &ev->res);
+		add_resource(&b, &ev->res, &ev->address);
 	add_int(&b, "uid", ev->uid);
 	add_int(&b, "pid", ev->pid);
 	add_text_if(&b, "error", event_error_name(ev->error));

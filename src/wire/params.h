@@ -46,6 +46,7 @@ void take_ttl(struct params *p, uint64_t *ret_ns);
 /* native_nic.c */
 void decode_acquire_queues(struct params *p, struct native_request *q);
 void decode_port(struct params *p, struct native_request *q);
+void decode_acquire_address(struct params *p, struct native_request *q);
 void decode_add_flow(struct params *p, struct native_request *q);
 void decode_open_socket(struct params *p, struct native_request *q);
 

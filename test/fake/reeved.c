@@ -272,6 +272,10 @@ static uint32_t apply(struct fake_reeved *f, const union pp_msg *m)
 		    res_udp_port(FAKE_IF, m->nic_port.owner, (uint16_t)m->nic_port.port),
 		    m->nic_port.on);
 		return 0;
+	case PP_NIC_ADDRESS:
+		put(f, m->nic_address.owner, res_address(FAKE_IF, &m->nic_address.address),
+		    m->nic_address.on);
+		return 0;
 	case PP_NIC_PORTS:
 		for (uint32_t i = 0; i < m->nic_ports.n; i++)
 			put(f, m->nic_ports.owner,
@@ -310,6 +314,8 @@ static int refuse(struct fake_reeved *f, const union pp_msg *m)
 		return !m->nic_port.on || is_there(f, m->nic_port.owner) ? 0 : ENOENT;
 	case PP_NIC_PORTS:
 		return is_there(f, m->nic_ports.owner) ? 0 : ENOENT;
+	case PP_NIC_ADDRESS:
+		return !m->nic_address.on || is_there(f, m->nic_address.owner) ? 0 : ENOENT;
 	case PP_NIC_FLOW:
 		return !m->nic_flow.on || is_there(f, m->nic_flow.owner) ? 0 : ENOENT;
 	default:

@@ -12,7 +12,7 @@
 
 enum { FAKE_IF = 2, FAKE_QUEUES = 4, FAKE_HELD = 256 };
 
-/* One thing that the kernel holds for an owner: a queue, a port or a flow; RES_XDP: the owner. */
+/* One thing that the kernel holds for an owner: a queue, a port, an address or a flow; RES_XDP: the owner. */
 struct fake_held {
 	uint32_t owner;
 	uint32_t queue; /* that a flow leads to */

@@ -88,6 +88,7 @@ int net_main(struct cli *cli, int argc, char **argv);
 int nic_main(struct cli *cli, int argc, char **argv);
 int queue_main(struct cli *cli, int argc, char **argv);
 int port_main(struct cli *cli, int argc, char **argv);
+int address_main(struct cli *cli, int argc, char **argv);
 int flow_main(struct cli *cli, int argc, char **argv);
 int xdp_main(struct cli *cli, int argc, char **argv);
 int doctor_main(struct cli *cli, int argc, char **argv);

@@ -12,6 +12,7 @@ static const struct command commands[] = {
 	{ "nic", "the network interfaces, and what of them can be leased", nic_main },
 	{ "queue", "receive queues: list, acquire", queue_main },
 	{ "port", "UDP ports: list, add", port_main },
+	{ "address", "IP addresses as a whole: list, add", address_main },
 	{ "flow", "flow rules: list, add", flow_main },
 	{ "xdp", "which XDP programs sit where, and for whom", xdp_main },
 	{ "net", "the message stack: interfaces, flows, traces", net_main },

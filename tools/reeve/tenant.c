@@ -29,7 +29,9 @@ static int show(const json_t *reply)
 		{ "GRANTED", true }, { "REFUSED", true }, { "ENFORCED" },   { "CGROUP" },
 		{ "RETIRED" }
 	};
-	static const char *const kinds[] = { "lcore", "xdp", "queue", "udp_port", "flow" };
+	static const char *const kinds[] = {
+		"lcore", "xdp", "queue", "udp_port", "address", "flow"
+	};
 	static const char *const members[] = { "cpus",	   "instances", "granted", "refused",
 					       "enforced", "cgroup",	"retired" };
 	const json_t *tenant;

@@ -33,7 +33,7 @@ static struct loader_answer answer(enum nic_form form)
 				       .op = LOADER_ATTACH,
 				       .form = form,
 				       .mode = NIC_MODE_NATIVE,
-				       .nfds = form == NIC_FORM_SINGLE ? 4 : 2 };
+				       .nfds = form == NIC_FORM_SINGLE ? 5 : 2 };
 }
 
 static int check(const struct loader_request *q)

@@ -79,6 +79,10 @@ static void sound_nic_request(union pp_msg *m)
 		m->nic_port.port = NIC_PORTS - 1;
 		m->nic_port.on = 1;
 		break;
+	case PP_NIC_ADDRESS:
+		m->nic_address.on = 1;
+		memset(m->nic_address.address.b, 0xfd, 16);
+		break;
 	case PP_NIC_FLOW:
 		m->nic_flow.on = 1;
 		m->nic_flow.soft = 1;
@@ -391,6 +395,19 @@ static void test_owner_queue_and_port_fields(void **state)
 	assert_spoils(PP_NIC_PORT, m.nic_port.port = NIC_PORTS);
 }
 
+/* Also one that ends is an address. */
+static void test_address_fields(void **state)
+{
+	(void)state;
+	assert_spoils(PP_NIC_ADDRESS, m.nic_address.on = 2);
+	assert_spoils(PP_NIC_ADDRESS, m.nic_address.owner = 0);
+	assert_spoils(PP_NIC_ADDRESS, m.nic_address.ifindex = 0);
+	assert_spoils(PP_NIC_ADDRESS, m.nic_address.address.b[0] = 0xff);
+	assert_spoils(PP_NIC_ADDRESS, memset(m.nic_address.address.b, 0, 16));
+	assert_spoils(PP_NIC_ADDRESS, m.nic_address.on = 0;
+		      m.nic_address.address = (struct ipaddr){ .b[15] = 1 });
+}
+
 static void test_flow_fields(void **state)
 {
 	union pp_msg off = sound(PP_NIC_FLOW);
@@ -608,6 +625,7 @@ int main(void)
 		cmocka_unit_test(test_where_an_owner_is),
 		cmocka_unit_test(test_open_fields),
 		cmocka_unit_test(test_owner_queue_and_port_fields),
+		cmocka_unit_test(test_address_fields),
 		cmocka_unit_test(test_flow_fields),
 		cmocka_unit_test(test_socket_fields),
 		cmocka_unit_test(test_fields_of_counts),

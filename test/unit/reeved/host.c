@@ -11,6 +11,8 @@
 #include "base/str.h"
 #include "bpf/layout.h"
 #include "mech/bpfmap.h"
+#include "mech/ethgroup.h"
+#include "mech/localaddr.h"
 
 struct host host;
 
@@ -52,6 +54,9 @@ static size_t key_size(int map)
 	if (host.d.nics.first && host.d.nics.first->form == NIC_FORM_SINGLE &&
 	    map == host.maps[LOADER_FD_FLOWS])
 		return sizeof(struct reeve_flow_key);
+	if (host.d.nics.first && host.d.nics.first->form == NIC_FORM_SINGLE &&
+	    map == host.maps[LOADER_FD_ADDRESSES])
+		return sizeof(struct reeve_address);
 	if (host.d.nics.first && host.d.nics.first->form == NIC_FORM_DISPATCHER &&
 	    map == host.maps[LOADER_FD_FILTER])
 		return sizeof(uint16_t);
@@ -269,6 +274,7 @@ void host_look(struct kernel *ret)
 			ret->elements[n++] = host.elements[i];
 	qsort(ret->elements, n, sizeof(ret->elements[0]), by_map_and_key);
 	memcpy(ret->rules, host.rules, sizeof(ret->rules));
+	memcpy(ret->groups, host.groups, sizeof(ret->groups));
 	ret->fds = host_open_fds();
 }
 
@@ -338,6 +344,53 @@ int ntuple_delete(struct ethtool_port *p, const char *ifname, uint32_t location,
 	return fail(e, ENOENT, "no such rule");
 }
 
+/* --- addresses ------------------------------------------------------------------------- */
+
+int ethgroup_socket(void)
+{
+	int r = kernel_call();
+
+	return r < 0 ? r : new_fd();
+}
+
+static bool change_group(const uint8_t from[6], const uint8_t to[6])
+{
+	for (int i = 0; i < GROUPS_MOST; i++)
+		if (!memcmp(host.groups[i], from, 6)) {
+			memcpy(host.groups[i], to, 6);
+			return true;
+		}
+	return false;
+}
+
+static const uint8_t no_group[6];
+
+int ethgroup_join(int sock, uint32_t ifindex, const uint8_t group[static 6])
+{
+	int r = kernel_call();
+
+	(void)sock;
+	(void)ifindex;
+	if (r < 0)
+		return r;
+	return change_group(no_group, group) ? 0 : -ENOBUFS;
+}
+
+int ethgroup_leave(int sock, uint32_t ifindex, const uint8_t group[static 6])
+{
+	(void)sock;
+	(void)ifindex;
+	return change_group(group, no_group) ? 0 : -EADDRNOTAVAIL;
+}
+
+int localaddr_has(const struct ipaddr *a, uint32_t ifindex)
+{
+	int r = kernel_call();
+
+	(void)ifindex;
+	return r < 0 ? r : ipaddr_equal(a, &host.local);
+}
+
 /* --- the loader ------------------------------------------------------------------------ */
 
 void loader_start(struct reeved *d, struct loader_run *run, const struct loader_request *request,
@@ -399,12 +452,12 @@ void host_loader_attaches(enum nic_form form, uint32_t channels_were)
 	struct loader_answer a = { .form = form,
 				   .mode = NIC_MODE_NATIVE,
 				   .channels_were = channels_were,
-				   .nfds = form == NIC_FORM_SINGLE ? 4 : 2 };
+				   .nfds = form == NIC_FORM_SINGLE ? LOADER_FD_SINGLE_MAX : 2 };
 	struct loader_run *run = take_run(find_run(LOADER_ATTACH));
-	int fds[LOADER_FDS_MAX] = { -1, -1, -1, -1 };
+	int fds[LOADER_FDS_MAX];
 
-	for (uint32_t i = 0; i < a.nfds; i++)
-		fds[i] = empty_map();
+	for (uint32_t i = 0; i < LOADER_FDS_MAX; i++)
+		fds[i] = i < a.nfds ? empty_map() : -1;
 	memcpy(host.maps, fds, sizeof(fds));
 	run->done(run, &a, fds);
 }

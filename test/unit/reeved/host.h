@@ -13,7 +13,7 @@
 enum { ENS1 = 7, ENS2 = 8, LO = 1 };
 enum { MEDIA = 2, OTHER };
 
-enum { CALLS_MAX = 64, ELEMENTS_MAX = 4096, RULES_MOST = 16, RUNS_MAX = 512 };
+enum { CALLS_MAX = 64, ELEMENTS_MAX = 4096, RULES_MOST = 16, RUNS_MAX = 512, GROUPS_MOST = 16 };
 
 /* Writing to a map, in the order of the calls. */
 struct call {
@@ -46,6 +46,9 @@ struct host {
 	uint32_t next_location;
 	bool ntuple_on, ntuple_possible;
 
+	uint8_t groups[GROUPS_MOST][6]; /* memberships; all zero: unused */
+	struct ipaddr local;		 /* that the kernel has */
+
 	bool ens1_gone;
 	const char *ens1_name;
 	uint32_t channels;
@@ -58,10 +61,11 @@ struct host {
 
 extern struct host host;
 
-/* Elements of all maps, rules and descriptors: the whole of the kernel's side. */
+/* Elements of all maps, rules, groups and descriptors: the whole of the kernel's side. */
 struct kernel {
 	struct element elements[ELEMENTS_MAX];
 	uint32_t rules[RULES_MOST];
+	uint8_t groups[GROUPS_MOST][6];
 	unsigned fds;
 };
 

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "wire/ipaddr.h"
+#include "model/ipaddr.h"
 
 enum { ROUNDS = 2000 };
 

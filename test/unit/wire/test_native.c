@@ -28,6 +28,8 @@ static const struct {
 	{ IO "AcquireQueues", "{\"nic\":\"eth0\"}", NATIVE_ACQUIRE_QUEUES },
 	{ IO "AddPort", "{\"nic\":\"eth0\",\"port\":5000}", NATIVE_ADD_PORT },
 	{ IO "RemovePort", "{\"nic\":\"eth0\",\"port\":5000}", NATIVE_REMOVE_PORT },
+	{ IO "AcquireAddress", "{\"nic\":\"eth0\",\"address\":\"10.0.0.1\"}",
+	  NATIVE_ACQUIRE_ADDRESS },
 	{ IO "AddFlow", "{\"nic\":\"eth0\",\"queue\":1,\"destination_port\":5000}",
 	  NATIVE_ADD_FLOW },
 	{ IO "OpenSocket", "{\"lease\":1}", NATIVE_OPEN_SOCKET },

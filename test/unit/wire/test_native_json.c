@@ -271,8 +271,8 @@ static void a_tenant(void **state)
 	cpuset_add(&cpus, 5);
 	expect(native_tenant_json(&t), "Tenant",
 	       "{\"name\":\"media\",\"quota\":{\"lcore\":4,\"queue\":0,\"flow\":-1,\"udp_port\":1,"
-	       "\"xdp\":1,\"qp\":1,\"vm\":1,\"channel\":4294967294},\"used\":{\"lcore\":2,"
-	       "\"queue\":0,\"flow\":0,\"udp_port\":0,\"xdp\":0,\"qp\":0,\"vm\":0,\"channel\":0},"
+	       "\"xdp\":1,\"qp\":1,\"vm\":1,\"channel\":4294967294,\"address\":0},\"used\":{\"lcore\":2,"
+	       "\"queue\":0,\"flow\":0,\"udp_port\":0,\"xdp\":0,\"qp\":0,\"vm\":0,\"channel\":0,\"address\":0},"
 	       "\"instances\":1,\"cpus\":\"4-5\",\"cgroup\":\"/media\",\"enforced\":\"cpuset\","
 	       "\"granted\":5,\"refused\":6,\"retired\":true}");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "wire/ipaddr.h"
+#include "model/ipaddr.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

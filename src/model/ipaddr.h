@@ -3,8 +3,8 @@
  * An IP address of either version in 16 bytes, in network order: an IPv4 one is
  * ::ffff:a.b.c.d, so that two addresses are equal when their bytes are.
  */
-#ifndef REEVE_WIRE_IPADDR_H
-#define REEVE_WIRE_IPADDR_H
+#ifndef REEVE_MODEL_IPADDR_H
+#define REEVE_MODEL_IPADDR_H
 
 #include <endian.h>
 #include <stdbool.h>
