@@ -158,7 +158,14 @@ static int set_stack_config(struct build *b, int arg, const char *text, struct e
 {
 	(void)arg;
 	put_text(b->c->stack_config, sizeof(b->c->stack_config), text);
-	return conf_check_stack_config(b->c, e);
+	return conf_check_stack(b->c, e);
+}
+
+static int set_stack_socket(struct build *b, int arg, const char *text, struct err *e)
+{
+	(void)arg;
+	put_text(b->c->stack_socket, sizeof(b->c->stack_socket), text);
+	return conf_check_stack(b->c, e);
 }
 
 static int set_log_format(struct build *b, int arg, const char *text, struct err *e)
@@ -420,6 +427,7 @@ const struct key mtl_keys[] = {
 
 const struct key stack_keys[] = {
 	{ "config", false, 0, set_stack_config },
+	{ "socket", false, 0, set_stack_socket },
 	{ "closed", false, PLANE_STACK, set_closed },
 	{ NULL },
 };

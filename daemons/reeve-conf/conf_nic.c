@@ -71,7 +71,8 @@ int no_tenant_nics(struct build *b, struct err *e)
 		    b->c->tenants[b->tenant].name);
 }
 
-/* Who is given addresses may lease all of them, as far as its quota, set later, does not limit it. */
+/* Who is given addresses may lease all of them, as far as its quota, set later, does not limit it.
+ */
 int set_tenant_net(struct build *b, int arg, const char *text, struct err *e)
 {
 	struct tenant_conf *t = &b->c->tenants[b->tenant];
@@ -81,10 +82,11 @@ int set_tenant_net(struct build *b, int arg, const char *text, struct err *e)
 		return fail(e, EINVAL, "tenant \"%s\" has more than %d networks of addresses",
 			    t->name, TENANT_NETS_MAX);
 	if (ip_net_parse(text, &t->nets[t->nnets]) < 0)
-		return fail(e, EINVAL,
-			    "\"%s\" is no network such as \"10.0.0.0/24\" or \"2001:db8::/64\", nor an "
-			    "address",
-			    text);
+		return fail(
+			e, EINVAL,
+			"\"%s\" is no network such as \"10.0.0.0/24\" or \"2001:db8::/64\", nor an "
+			"address",
+			text);
 	t->nnets++;
 	t->quota.max[RES_ADDRESS] = QUOTA_NONE;
 	return conf_check_tenant(b->c, b->tenant, RULE_NETS, e);

@@ -104,25 +104,42 @@ static void lease_cores(struct iface *f, struct reeve *r)
 
 /* --- queues ----------------------------------------------------------------------------- */
 
-/* For `reeve net status` alone, so what can't be read is not known. */
-static enum nic_mode read_mode(const struct iface *f, struct reeve *r)
+static enum nic_mode parse_mode(const char *text)
+{
+	enum nic_mode mode = NIC_MODE_GENERIC;
+
+	while (mode != NIC_MODE_NONE && strcmp(text ?: "", nic_mode_name(mode)) != 0)
+		mode--;
+	return mode;
+}
+
+/* What a NIC puts into other queues than ours is the kernel's, whoever it is for. */
+static void look_at_nic(struct iface *f, const json_t *nic)
+{
+	json_int_t queues = json_integer_value(json_object_get(nic, "queues"));
+
+	f->leased.mode = parse_mode(json_string_value(json_object_get(nic, "mode")));
+	if (queues > f->leased.nqueues)
+		log_say(LOG_WARN, "not all queues",
+			"%s spreads frames over %d, of which %u are leased here; `channels` of "
+			"reeve.conf changes that",
+			f->name, (int)queues, f->leased.nqueues);
+}
+
+/* It is only told of, so what can't be read is not known. */
+static void look_at_nics(struct iface *f, struct reeve *r)
 {
 	_cleanup_json_ json_t *reply = NULL;
 	const json_t *nics, *nic;
-	const char *mode = "";
 	size_t i;
 
 	if (call(r, "ListNics", json_object(), &reply) < 0)
-		return NIC_MODE_NONE;
+		return;
 	nics = json_object_get(reply, "nics");
 	json_array_foreach(nics, i, nic) {
 		if (json_integer_value(json_object_get(nic, "ifindex")) == f->ifindex)
-			mode = json_string_value(json_object_get(nic, "mode"));
+			look_at_nic(f, nic);
 	}
-	if (mode && !strcmp(mode, nic_mode_name(NIC_MODE_NATIVE)))
-		return NIC_MODE_NATIVE;
-	return mode && !strcmp(mode, nic_mode_name(NIC_MODE_GENERIC)) ? NIC_MODE_GENERIC
-								      : NIC_MODE_NONE;
 }
 
 static int leased_open(struct iface *f, struct err *e)
@@ -138,7 +155,7 @@ static int leased_open(struct iface *f, struct err *e)
 	if (n < 0)
 		return tenancy_fail(tenancy(f), n, "can't lease queues", e);
 	l->nqueues = f->conf->engine_threads;
-	l->mode = read_mode(f, r);
+	look_at_nics(f, r);
 	lease_cores(f, r);
 	return 0;
 }

@@ -68,8 +68,8 @@ static int become(const struct child_as *how)
 /* Moved out of the way first: 0 to 3 may be among the descriptors to place. */
 static int place_fds(const struct child_as *how)
 {
-	int from[4] = { how->in, how->out, how->err, how->extra };
-	int count = how->extra < 0 ? 3 : 4;
+	int from[5] = { how->in, how->out, how->err, how->extra, how->more };
+	int count = how->extra < 0 ? 3 : how->more ? 5 : 4;
 
 	for (int i = 0; i < count; i++) {
 		from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 10);

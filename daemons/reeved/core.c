@@ -23,9 +23,9 @@
 #include "base/notify.h"
 #include "base/rate.h"
 #include "base/str.h"
+#include "mech/discard.h"
 #include "mech/ethnl.h"
 #include "mech/rtnl.h"
-#include "mech/discard.h"
 #include "reeved.h"
 
 enum { RETRY_FIRST_MS = 50, RETRY_MOST_MS = 5000, MESSAGE_BATCH = 32 };

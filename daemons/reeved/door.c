@@ -26,8 +26,8 @@
 #include "base/log.h"
 #include "base/rate.h"
 #include "base/str.h"
-#include "mech/sockfile.h"
 #include "mech/discard.h"
+#include "mech/sockfile.h"
 #include "reeved.h"
 
 /* Connections taken from one socket before the others get their turn. */

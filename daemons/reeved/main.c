@@ -30,7 +30,7 @@ static struct reeved reeved = {
 		 .log_format = LOG_FORMAT_MAX,
 		 .log_level = LOG_LEVEL_MAX },
 	.core = { .pidfd = -1, .sock = -1 },
-	.netd = { .pidfd = -1, .door.fd = -1 },
+	.netd = { .pidfd = -1, .status.fd = -1, .apps.fd = -1 },
 	.doors = { [PP_DOOR_NATIVE].fd = -1, [PP_DOOR_MTL].fd = -1 },
 	.lock_fd = -1,
 	.journal_fd = -1,

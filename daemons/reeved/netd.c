@@ -55,17 +55,33 @@ static int watch_it(struct reeved *d, pid_t pid, int pidfd)
 
 /* --- start ---------------------------------------------------------------------------- */
 
-static int open_door(struct reeved *d, struct err *e)
+static int open_door(struct door *door, const char *path, mode_t without, struct err *e)
 {
-	struct door *door = &d->netd.door;
-	char path[CONF_PATH_MAX];
-
 	if (door->fd >= 0)
 		return 0;
+	*door = (struct door){ .fd = -1 };
+	return door_serve(door, path, without, "stop that netd first", e);
+}
+
+/* Of all its sockets only the one for applications is anybody's. */
+static int open_doors(struct reeved *d, struct err *e)
+{
+	struct netd_child *n = &d->netd;
+	char path[CONF_PATH_MAX];
+	int r;
+
 	if (snprintf(path, sizeof(path), "%s/netd.sock", d->opt.runtime_dir) >= (int)sizeof(path))
 		return fail(e, ENAMETOOLONG, "the runtime directory's path is too long");
-	*door = (struct door){ .fd = -1 };
-	return door_serve(door, path, NOT_OTHERS, "stop that netd first", e);
+	if (strcmp(n->apps.path, d->conf.stack_socket) != 0)
+		door_shut(&n->apps);
+	r = open_door(&n->status, path, NOT_OTHERS, e);
+	return r < 0 ? r : open_door(&n->apps, d->conf.stack_socket, 0, e);
+}
+
+static void shut_doors(struct netd_child *n)
+{
+	door_shut(&n->status);
+	door_shut(&n->apps);
 }
 
 /* Its lines stand among ours. */
@@ -90,10 +106,8 @@ static char *log_level(const struct reeved *d)
 static int run(struct reeved *d, int config, int log, int *ret_pidfd, struct err *e)
 {
 	char path[PATH_MAX + 16], reeve[CONF_PATH_MAX + 16];
-	char *const args[] = {
-		"--config_json=-", reeve, "--status_fd=3", "--logtostderr", log_format(d),
-		log_level(d),	   NULL
-	};
+	char *const args[] = { "--config_json=-", reeve,	 "--status_fd=3", "--ctrl_fd=4",
+			       "--logtostderr",	  log_format(d), log_level(d),	  NULL };
 
 	snprintf(path, sizeof(path), "%s/reeve-netd", d->sbin);
 	snprintf(reeve, sizeof(reeve), "--reeve=%s", d->doors[PP_DOOR_NATIVE].path);
@@ -103,7 +117,8 @@ static int run(struct reeved *d, int config, int log, int *ret_pidfd, struct err
 					       .in = config,
 					       .out = log,
 					       .err = log,
-					       .extra = d->netd.door.fd,
+					       .extra = d->netd.status.fd,
+					       .more = d->netd.apps.fd,
 					       .outlives_us = true,
 					       .args = args },
 			   ret_pidfd, e);
@@ -118,7 +133,7 @@ static int start(struct reeved *d, struct err *e)
 
 	if (config < 0)
 		return fail(e, errno, "can't open %s: %m", d->conf.stack_config);
-	r = open_door(d, e);
+	r = open_doors(d, e);
 	if (r < 0)
 		return r;
 	d->netd.started_ns = clock_boot_ns();
@@ -210,7 +225,7 @@ static void on_exit_event(struct watch *w, uint32_t events)
 	log_say(told ? LOG_INFO : LOG_ERR, "the message stack ended", "%s%s", how,
 		hopeless ? "; its config is wrong, so it waits for another" : "");
 	if (d->stopping || !n->wanted)
-		door_shut(&n->door);
+		shut_doors(n);
 	reeved_may_end(d);
 	if (!hopeless)
 		retry_later(n);
@@ -228,7 +243,7 @@ void netd_stop(struct reeved *d)
 	d->netd.told = true;
 	tell(&d->netd, SIGTERM);
 	if (!d->netd.pid)
-		door_shut(&d->netd.door);
+		shut_doors(&d->netd);
 }
 
 void netd_kill(struct reeved *d)

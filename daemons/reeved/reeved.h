@@ -115,7 +115,8 @@ struct netd_child {
 	bool told; /* to end */
 	pid_t pid; /* 0: none */
 	int pidfd;
-	struct door door; /* where it is asked what it does; it accepts there itself */
+	/* Where it is asked what it does, and where applications come; it accepts there itself. */
+	struct door status, apps;
 	struct watch exit_watch, retry_watch;
 	int retry_timer;
 	unsigned failures; /* ends in a row without a minute of life between */
@@ -174,6 +175,7 @@ struct child_as {
 	uint64_t keep_caps; /* a bit for each capability that root keeps there */
 	int in, out, err;   /* become 0, 1, 2 */
 	int extra;	    /* becomes 3; -1: none */
+	int more;	    /* becomes 4, behind `extra`; 0: none */
 	bool one_shot;	    /* it does one thing, which may fail */
 	bool outlives_us;
 	char *const *args; /* behind its name; NULL: none */

@@ -14,7 +14,7 @@
 
 enum { ANY_PORT = 9 }; /* 0 is none to connect to */
 
-/* Its source address; -ENOENT: there is no way there. */
+/* Its source address; -ENOENT: there is no way there, or no address to go there from. */
 static int source_of(int family, const void *to, socklen_t len, void *ret)
 {
 	_cleanup_fd_ int sock = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -22,7 +22,9 @@ static int source_of(int family, const void *to, socklen_t len, void *ret)
 	if (sock < 0)
 		return errno == EAFNOSUPPORT ? -ENOENT : -errno;
 	if (connect(sock, to, len) < 0)
-		return errno == ENETUNREACH || errno == EHOSTUNREACH ? -ENOENT : -errno;
+		return errno == ENETUNREACH || errno == EHOSTUNREACH || errno == EADDRNOTAVAIL
+			       ? -ENOENT
+			       : -errno;
 	return getsockname(sock, ret, &len) < 0 ? -errno : 0;
 }
 

@@ -73,6 +73,7 @@ void conf_defaults(struct conf *c)
 	c->admin_gid = CONF_NO_GID;
 	str_copy(c->mtl_path, sizeof(c->mtl_path), "/var/run/imtl/mtl_manager.sock");
 	str_copy(c->stack_config, sizeof(c->stack_config), "/etc/reeve/machnet.json");
+	str_copy(c->stack_socket, sizeof(c->stack_socket), "/var/run/machnet/machnet_ctrl.sock");
 	memset(&c->cpus, 0xff, sizeof(c->cpus));
 
 	c->ntenants = 2;
@@ -332,12 +333,18 @@ int conf_check_mtl_path(const struct conf *c, struct err *e)
 	return check_path("socket", c->mtl_path, e);
 }
 
-int conf_check_stack_config(const struct conf *c, struct err *e)
+int conf_check_stack(const struct conf *c, struct err *e)
 {
+	int r;
+
 	if (!terminated(c->stack_config, sizeof(c->stack_config)))
 		return fail(e, EINVAL, "the path of a config has at most %d characters",
 			    CONF_PATH_MAX - 1);
-	return check_path("config", c->stack_config, e);
+	if (!terminated(c->stack_socket, sizeof(c->stack_socket)))
+		return fail(e, EINVAL, "a socket path has at most %d characters",
+			    CONF_PATH_MAX - 1);
+	r = check_path("config", c->stack_config, e);
+	return r < 0 ? r : check_path("socket", c->stack_socket, e);
 }
 
 int conf_check_cpus(const struct conf *c, struct err *e)
@@ -418,9 +425,9 @@ static int check_built_ins(const struct conf *c, struct err *e)
 int conf_check(const struct conf *c, struct err *e)
 {
 	static int (*const checks[])(const struct conf *, struct err *) = {
-		check_head,	     check_core_ids,	      check_net_ids,
-		conf_check_mtl_path, conf_check_stack_config, conf_check_cpus,
-		conf_check_nics,     check_nic_confs,	      check_built_ins,
+		check_head,	     check_core_ids,   check_net_ids,
+		conf_check_mtl_path, conf_check_stack, conf_check_cpus,
+		conf_check_nics,     check_nic_confs,  check_built_ins,
 	};
 	int r = 0;
 

@@ -117,6 +117,7 @@ struct conf {
 	uint32_t pad;
 	char mtl_path[CONF_PATH_MAX];
 	char stack_config[CONF_PATH_MAX]; /* the file that reeve-netd reads */
+	char stack_socket[CONF_PATH_MAX]; /* where its applications find it */
 	uint32_t no_nics; /* 1: reeve uses no NIC at all (an empty list in the file) */
 	uint32_t nnics;	  /* 0: reeve may use every NIC but loopback */
 	struct nic_pattern nics[CONF_NICS_MAX];
@@ -157,7 +158,7 @@ enum tenant_rule {
 /* 0 or -EINVAL; `tenant` must be below c->ntenants. */
 int conf_check_tenant(const struct conf *c, uint32_t tenant, enum tenant_rule rule, struct err *e);
 int conf_check_mtl_path(const struct conf *c, struct err *e);
-int conf_check_stack_config(const struct conf *c, struct err *e);
+int conf_check_stack(const struct conf *c, struct err *e);
 int conf_check_cpus(const struct conf *c, struct err *e);
 int conf_check_nics(const struct conf *c, struct err *e);
 /* One `nic` section by number. */

@@ -11,13 +11,13 @@ import pytest
 import mtl
 import varlink
 from daemon import status_of
-from netd import MAC, OURS, PATIENCE, RUN, NetLab
+from netd import MAC, OURS, OURS6, PATIENCE, RUN, NetLab
 
 REEVE_NET_UID = 61996
 PORTS = ["888", "40000-40003"]
 CONF = """
-planes = {"stack"}
-nic "*" { system-queues = 0 }
+planes = {%s}
+nic "*" { channels = %d system-queues = 0 }
 stack { config = "%s" }
 """
 
@@ -28,7 +28,7 @@ class Tenant(NetLab):
     def __init__(self, house):
         super().__init__(house)
         self.machnet = house.dir / "machnet.json"
-        self.pids = set()
+        self.pids, self.channels = set(), 1
 
     def write(self, **more):
         self.machnet.write_text(json.dumps({"machnet_config": {
@@ -36,9 +36,12 @@ class Tenant(NetLab):
         self.machnet.chmod(0o600)
 
     def start_reeved(self, **more):
-        reeved = self.house.start(conf=CONF % self.machnet, **more)
+        reeved = self.house.start(conf=self.conf(), **more)
         self.reeved = reeved
         return reeved
+
+    def conf(self, planes='"stack"'):
+        return CONF % (planes, self.channels, self.machnet)
 
     def up(self, since=0):
         """The pid of the netd that is ready."""
@@ -93,6 +96,57 @@ def test_what_it_leases(net):
     assert leases == sorted([f"queue 0 of if {ifindex}", f"xdp of if {ifindex}"] +
                             [f"udp_port {port} of if {ifindex}" for port in ports])
     assert net.wire.xdp()
+
+
+@pytest.fixture
+def whole(net):
+    """Addresses that the kernel does not have."""
+    net.wire.ip("address", "flush", "dev", "eth1")
+    net.write(ip=[f"{OURS}/24", f"{OURS6}/64"])
+    return net
+
+
+@pytest.mark.parametrize("to", [OURS, OURS6])
+def test_it_answers_for_addresses_of_its_own(whole, to):
+    whole.start_reeved()
+    whole.up()
+    assert " 0% packet loss" in whole.wire.ping(to, 50)
+    assert [lease for lease in whole.leases() if lease.startswith(f"address {to} of if")]
+
+
+def test_it_answers_whoever_dies(whole):
+    first = whole.start_reeved()
+    first.core_may_die = True
+    pid = whole.up()
+    os.kill(first.core_pid(), signal.SIGKILL)
+    assert " 0% packet loss" in whole.wire.ping(OURS, 20)
+    first.wait_log("ready again")
+    first.process.kill()
+    first.wait()
+    assert " 0% packet loss" in whole.wire.ping(OURS, 20)
+    second = whole.start_reeved()
+    second.wait_log(f"the message stack goes on.*pid {pid}")
+    assert " 0% packet loss" in whole.wire.ping(OURS6, 20)
+    os.kill(pid, signal.SIGKILL)
+    whole.up()
+    assert " 0% packet loss" in whole.wire.ping(OURS, 20)
+
+
+def test_a_nic_with_more_queues(whole):
+    whole.channels = 4
+    reeved = whole.start_reeved()
+    whole.up()
+    assert reeved.wait_log("eth1 spreads frames over 4, of which 1 are leased here")
+
+
+def test_an_address_that_somebody_has_leased(whole):
+    reeved = whole.house.start(conf=whole.conf(planes=""))
+    whole.reeved = reeved
+    with reeved.connect_native() as other:
+        other.call("AcquireAddress", nic="eth1", address=OURS)
+        reeved.sighup(whole.conf())
+        reeved.wait_log(f"can't start.*{OURS}")
+    whole.up()
 
 
 def test_who_it_runs_as(net):
@@ -153,7 +207,7 @@ def test_the_plane_is_closed(net):
     assert not os.path.exists(net.house.path("/run/reeve/netd.sock"))
     assert not os.path.exists(f"/proc/{pid}")
     since = reeved.mark()
-    reeved.sighup(CONF % net.machnet)
+    reeved.sighup(net.conf())
     net.up(since)
 
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * usage: stack client|server raw|flow|raw-rate|flow-rate
+ * usage: stack client|server raw|flow|raw-rate|flow-rate|flow-bulk
  *
  * One end of a wire between two namespaces, with messages of 64 bytes: `raw` are bare
  * frames of the same length as those of `flow`, without any stack, over the same ports.
  *
  * `client raw|flow` times one message there and back after another for RUN_MS, and prints
  * "rtt NS", with flows also "connect NS": who is at the other end is unknown then.
- * `client raw-rate|flow-rate` sends as many as can be, 32 at once. `server` answers, or
- * with `-rate` only takes; it says "ready", and on SIGTERM "rate N", of messages a second.
+ * `client raw-rate|flow-rate` sends as many as can be, 32 at once; with `-bulk` they are of
+ * 64 KiB. `server` answers, or with `-rate` and `-bulk` only takes; it says "ready", and on
+ * SIGTERM "rate N", of frames a second, and "bytes N", of payload a second.
  */
 #include <err.h>
 #include <signal.h>
@@ -22,14 +23,14 @@
 #include "wire/ip.h"
 #include "wire/udp.h"
 
-enum { RUN_MS = 300, MESSAGE = 64, PORT = 888, BATCH = 32 };
+enum { RUN_MS = 300, MESSAGE = 64, BULK = 65536, PORT = 888, BATCH = 32 };
 enum { FRAME = ETHER_HEADER + IP4_HEADER + UDP_HEADER + MACHNET_HEADER + MESSAGE };
 
 static const struct mac macs[2] = { { { 2, 0, 0, 0, 0, 1 } }, { { 2, 0, 0, 0, 0, 2 } } };
 static const uint8_t ips[2][4] = { { 10, 8, 0, 1 }, { 10, 8, 0, 2 } };
 
 static struct end {
-	bool server, flow, rate;
+	bool server, flow, rate, bulk;
 	struct net_iface conf;
 	struct iface iface;
 	struct port *port;
@@ -38,7 +39,8 @@ static struct end {
 	struct ipaddr ip, remote;
 
 	bool came, failed;
-	uint64_t count, first_ns, last_ns;
+	uint64_t count, bytes, first_ns, last_ns;
+	size_t put; /* of the message of `-bulk` under way */
 	uint64_t sent_ns;
 	struct histogram rtts;
 } end;
@@ -160,6 +162,7 @@ static bool on_received(void *arg, struct flow *f, uint8_t flags, const uint8_t 
 	(void)arg;
 	(void)flags;
 	came(clock_mono_ns());
+	end.bytes += len;
 	if (end.server && !end.rate)
 		flow_put(f, data, len, true);
 	return true;
@@ -224,6 +227,27 @@ static void flow_batch(void)
 		;
 }
 
+static void bulk_batch(void)
+{
+	static const uint8_t message[BULK];
+	size_t n;
+
+	do {
+		n = flow_put(end.peer, message + end.put, BULK - end.put, true);
+		end.put = (end.put + n) % BULK;
+	} while (n);
+}
+
+static void batch(void)
+{
+	if (end.bulk)
+		bulk_batch();
+	else if (end.flow)
+		flow_batch();
+	else
+		raw_batch();
+}
+
 /* --- the two ends --------------------------------------------------------------------------- */
 
 static void send_one(void)
@@ -241,7 +265,7 @@ static void client(void)
 
 	while ((now = clock_mono_ns()) < until) {
 		if (end.rate) {
-			end.flow ? flow_batch() : raw_batch();
+			batch();
 			poll_once(now);
 			continue;
 		}
@@ -255,9 +279,15 @@ static void client(void)
 		printf("rtt %llu\n", (unsigned long long)histogram_at(&end.rtts, 0.5));
 }
 
+static double each_second(uint64_t n)
+{
+	uint64_t took = end.last_ns - end.first_ns;
+
+	return took ? (double)n * 1e9 / (double)took : 0;
+}
+
 static void server(void)
 {
-	uint64_t took;
 
 	if (end.flow && stack_listen(end.stack, &end.ip, PORT, NULL) < 0)
 		errx(1, "can't listen");
@@ -265,9 +295,8 @@ static void server(void)
 	fflush(stdout);
 	while (!ended)
 		poll_once(clock_mono_ns());
-	took = end.last_ns - end.first_ns;
 	if (end.rate)
-		printf("rate %.0f\n", took ? (double)end.count * 1e9 / (double)took : 0);
+		printf("rate %.0f\nbytes %.0f\n", each_second(end.count), each_second(end.bytes));
 }
 
 static void open_end(void)
@@ -290,10 +319,11 @@ static void open_end(void)
 int main(int argc, char **argv)
 {
 	if (argc != 3)
-		errx(1, "usage: stack client|server raw|flow|raw-rate|flow-rate");
+		errx(1, "usage: stack client|server raw|flow|raw-rate|flow-rate|flow-bulk");
 	end.server = !strcmp(argv[1], "server");
 	end.flow = !strncmp(argv[2], "flow", 4);
-	end.rate = strstr(argv[2], "-rate");
+	end.bulk = strstr(argv[2], "-bulk");
+	end.rate = end.bulk || strstr(argv[2], "-rate");
 	signal(SIGTERM, on_signal);
 	open_end();
 	make_template();

@@ -190,6 +190,10 @@ static void test_stack_config(void **state)
 
 	c->stack_config[0] = 'x';
 	assert_refused(c, EINVAL, "config \"xetc/reeve/machnet.json\" does not begin with \"/\"");
+	c->stack_config[0] = '/';
+	c->stack_socket[0] = 'x';
+	assert_refused(c, EINVAL,
+		       "socket \"xvar/run/machnet/machnet_ctrl.sock\" does not begin with \"/\"");
 	memset(c->stack_config, 'x', sizeof(c->stack_config));
 	assert_refused(c, EINVAL, "the path of a config has at most 107 characters");
 }
