@@ -10,10 +10,13 @@ import pytest
 
 import mtl
 import varlink
+from apps import LINE, Host, total
 from daemon import status_of
 from netd import MAC, OURS, OURS6, PATIENCE, RUN, NetLab
 
 REEVE_NET_UID = 61996
+NEAR, FAR = "10.8.0.1", "10.8.0.2"
+NEAR_MAC, FAR_MAC = "02:00:00:00:02:01", "02:00:00:00:02:02"
 PORTS = ["888", "40000-40003"]
 CONF = """
 planes = {%s}
@@ -130,6 +133,50 @@ def test_it_answers_whoever_dies(whole):
     os.kill(pid, signal.SIGKILL)
     whole.up()
     assert " 0% packet loss" in whole.wire.ping(OURS, 20)
+
+
+@pytest.fixture
+def hosts(net, stage, build):
+    """Applications of reeved's netd, and of one by itself at the other end of a wire."""
+    net.wire.ip("link", "add", "eth2", "address", NEAR_MAC, "type", "veth", "peer", "name", "eth3",
+                "address", FAR_MAC)
+    for name in "eth2", "eth3":
+        net.wire.ip("link", "set", name, "addrgenmode", "none")
+        net.wire.ip("link", "set", name, "up")
+    net.machnet.write_text(json.dumps({"machnet_config": {
+        NEAR_MAC: {"ifname": "eth2", "ip": f"{NEAR}/24"}}}))
+    net.start({FAR_MAC: {"ifname": "eth3", "ip": f"{FAR}/24"}}, run="/run/far",
+              args=("--logtostderr", "--ctrl_socket", "/run/far.sock"))
+    inside = net.house.command()
+    both = [Host(stage, build, "/var/run/machnet/machnet_ctrl.sock", inside),
+            Host(stage, build, "/run/far.sock", inside)]
+    yield both
+    for host in both:
+        host.close()
+
+
+def test_applications(net, hosts):
+    """They talk on while the core and reeved are killed."""
+    near, far = hosts
+    first = net.start_reeved()
+    first.core_may_die = True
+    pid = net.up()
+    far.msg_gen_server(FAR)
+    asks = near.msg_gen("--local_ip", NEAR, "--remote_ip", FAR, "--verify", "--duration", 3)
+    asks.wait_line(LINE.pattern)
+    os.kill(first.core_pid(), signal.SIGKILL)
+    first.wait_log("ready again")
+    first.process.kill()
+    first.wait()
+    net.start_reeved().wait_log(f"the message stack goes on.*pid {pid}")
+    status, _, err = asks.finish()
+    assert status == 0, err
+    sent, _, drops, received, _ = total(err)
+    assert received and sent - received <= 8 and not drops
+    listener = near.hello("--local", NEAR)
+    listener.wait_line("Waiting for messages")
+    assert far.hello("--local", FAR, "--remote", NEAR).finish()[0] == 0
+    listener.wait_line("Received message: Hello World!")
 
 
 def test_a_nic_with_more_queues(whole):
