@@ -72,10 +72,6 @@ static int check(struct conn *c, const struct nic *nic, const struct ipaddr *add
 {
 	const struct core *core = c->core;
 
-	if (!ipaddr_is_unicast(address)) {
-		*ret_why = "it is no address that a host could have";
-		return EINVAL;
-	}
 	if (!conf_tenant_may_have_address(&core->conf, core->tenants[c->tenant].conf, address)) {
 		*ret_why = "its tenant may not lease this address";
 		return EACCES;

@@ -94,7 +94,7 @@ struct native_request {
 		} port;		       /* add_port, remove_port */
 		struct {
 			char nic[NIC_NAME_MAX];
-			struct ipaddr ip;
+			struct ipaddr ip; /* a unicast one */
 			char name[NATIVE_NAME_MAX];
 		} address; /* acquire_address */
 		struct {

@@ -37,14 +37,14 @@ void decode_port(struct params *p, struct native_request *q)
 	q->port.port = take_udp_port(p, "port", REQUIRED);
 }
 
-/* Text that is no such address is a fault; one that nobody can lease is refused later, with why. */
 void decode_acquire_address(struct params *p, struct native_request *q)
 {
 	char text[IPADDR_TEXT] = "";
 
 	take_nic(p, q->address.nic);
 	take_word(p, "address", REQUIRED, text, sizeof(text));
-	if (!p->bad && ipaddr_parse(text, &q->address.ip) < 0)
+	if (!p->bad &&
+	    (ipaddr_parse(text, &q->address.ip) < 0 || !ipaddr_is_unicast(&q->address.ip)))
 		params_refuse(p, "address");
 	take_text(p, "name", OPTIONAL, q->address.name, sizeof(q->address.name));
 }
