@@ -146,7 +146,6 @@ static void begin_close(struct reeved *d, struct iface *f)
 	bool there = iface_name(f->ifindex, name, NULL) == 0;
 
 	owners_end(d, f);
-	groups_leave(f);
 	rules_end(&d->nics, f->record, there ? name : NULL);
 	close_maps(f);
 	detach(d, f, true);

@@ -144,7 +144,8 @@ struct iface {
 	uint64_t slots[LOADER_SLOTS / 64 + 1]; /* a bit for each that is in use */
 	uint32_t nflows;		       /* of XDP */
 	uint32_t naddresses;
-	int groups; /* keeps multicast groups for addresses; -1: none was needed yet */
+	uint32_t ngroups; /* multicast groups for addresses ... */
+	int groups;	  /* ... that this socket keeps; -1: none */
 	/* Dispatcher form. */
 	char tenant[TENANT_NAME_MAX]; /* everybody's here; "": nobody was yet */
 	uint16_t *port_users;	      /* NIC_PORTS of them: owners of each port */
@@ -313,8 +314,6 @@ int address_remove(struct iface *f, struct owner *o, const struct ipaddr *ip, st
 void addresses_end(struct iface *f, struct owner *o);
 void addresses_unclaim(struct owner *o);
 void addresses_sweep(struct iface *f, struct owner *o);
-/* At the interface's end. */
-void groups_leave(struct iface *f);
 
 /* --- nic_flow.c ---------------------------------------------------------------- */
 

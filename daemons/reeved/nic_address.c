@@ -24,6 +24,7 @@ struct whole_address {
 	struct whole_address *next;
 	struct ipaddr ip;
 	bool unclaimed;
+	bool joined; /* its group */
 };
 
 static struct whole_address **find(struct owner *o, const struct ipaddr *ip)
@@ -64,26 +65,42 @@ static void solicited_group(const struct ipaddr *ip, uint8_t ret[static 6])
 	memcpy(ret + 3, ip->b + 13, 3);
 }
 
-static int join(struct iface *f, const struct ipaddr *ip)
+/* The socket is there while it keeps anything. */
+static void close_unused(struct iface *f)
+{
+	if (!f->ngroups && f->groups >= 0) {
+		close(f->groups);
+		f->groups = -1;
+	}
+}
+
+static int join(struct iface *f, struct whole_address *a)
 {
 	uint8_t group[6];
+	int r;
 
-	if (ipaddr_is4(ip))
+	if (ipaddr_is4(&a->ip))
 		return 0;
 	if (f->groups < 0)
 		f->groups = ethgroup_socket();
-	solicited_group(ip, group);
-	return f->groups < 0 ? f->groups : ethgroup_join(f->groups, f->ifindex, group);
+	solicited_group(&a->ip, group);
+	r = f->groups < 0 ? f->groups : ethgroup_join(f->groups, f->ifindex, group);
+	a->joined = r == 0;
+	f->ngroups += a->joined;
+	close_unused(f);
+	return r;
 }
 
-/* As often as it was joined. */
-static void leave(const struct iface *f, const struct ipaddr *ip)
+static void leave(struct iface *f, struct whole_address *a)
 {
 	uint8_t group[6];
 
-	solicited_group(ip, group);
-	if (!ipaddr_is4(ip) && f->groups >= 0)
-		ethgroup_leave(f->groups, f->ifindex, group);
+	if (!a->joined)
+		return;
+	solicited_group(&a->ip, group);
+	ethgroup_leave(f->groups, f->ifindex, group);
+	f->ngroups--;
+	close_unused(f);
 }
 
 /* --- one of them ----------------------------------------------------------------- */
@@ -110,7 +127,7 @@ static void forget(struct iface *f, struct owner *o, struct whole_address **at)
 	*at = a->next;
 	FAULT_HERE(REEVED_ADDRESS_OFF);
 	bpfmap_del(f->maps[LOADER_FD_ADDRESSES], &key);
-	leave(f, &a->ip);
+	leave(f, a);
 	count(f, o, -1);
 	free(a);
 }
@@ -130,12 +147,12 @@ static int set(struct iface *f, struct owner *o, struct whole_address *a)
 	int r = FAULT(REEVED_ADDRESS);
 
 	if (r == 0)
-		r = join(f, &a->ip);
+		r = join(f, a);
 	if (r < 0)
 		return r;
 	r = bpfmap_set(f->maps[LOADER_FD_ADDRESSES], &key, &whole);
 	if (r < 0) {
-		leave(f, &a->ip);
+		leave(f, a);
 		return r;
 	}
 	note(f, o, a);
@@ -241,7 +258,7 @@ bool address_adopt(struct iface *f, struct owner *o, const struct reeve_address 
 	if (!a)
 		return false;
 	memcpy(a->ip.b, key->bytes, sizeof(a->ip.b));
-	r = join(f, &a->ip);
+	r = join(f, a);
 	if (r < 0)
 		nics_complain("an address will not be solicited", f->record->name, strerror(-r));
 	note(f, o, a);
@@ -270,11 +287,4 @@ void addresses_sweep(struct iface *f, struct owner *o)
 			drop(f, o, at);
 		else
 			at = &(*at)->next;
-}
-
-void groups_leave(struct iface *f)
-{
-	if (f->groups >= 0)
-		close(f->groups);
-	f->groups = -1;
 }

@@ -54,6 +54,74 @@ static void a_flow_lives_as_long_as_its_lease(void **state)
 	assert_int_equal(l->flow_pool.used, 0);
 }
 
+static ledger_id reserve_address(struct ledger *l, ledger_id instance, const struct ipaddr *a)
+{
+	struct res res = res_address(2, a);
+	struct lease_want want = { .instance = instance, .res = res };
+	ledger_id id;
+
+	assert_int_equal(ledger_reserve(l, NULL, &want, &id, NULL), 0);
+	return id;
+}
+
+static void an_address_is_known_by_its_lease(void **state)
+{
+	struct ledger *l = *state;
+	ledger_id in = fixture_instance(l, slot[0]), four, six;
+	struct ipaddr a4, a6, none = { 0 };
+	struct event ev;
+	struct lease lease;
+
+	assert_int_equal(ipaddr_parse("10.0.0.1", &a4), 0);
+	assert_int_equal(ipaddr_parse("2001:db8::1", &a6), 0);
+	four = reserve_address(l, in, &a4);
+	six = reserve_address(l, in, &a6);
+	assert_int_equal(ledger_lease(l, four, &lease), 0);
+	assert_true(ipaddr_equal(&lease.address, &a4));
+	assert_int_equal(ledger_lease(l, six, &lease), 0);
+	assert_true(ipaddr_equal(&lease.address, &none));
+	assert_int_equal(ledger_set_address(l, six, &a4), -EINVAL);
+	assert_int_equal(ledger_set_address(l, four, &a4), 0);
+	assert_int_equal(l->flow_pool.used, 0);
+	assert_int_equal(ledger_set_address(l, six, &a6), 0);
+	assert_int_equal(ledger_set_flow(l, six, &(struct flow){ .dst_port = 1 }), -EINVAL);
+	assert_int_equal(l->flow_pool.used, 1);
+	assert_int_equal(ledger_verify(l), 0);
+	assert_int_equal(ledger_commit(l, six), 0);
+	assert_int_equal(ledger_rename(l, four, 5), -EINVAL);
+	assert_int_equal(ledger_lease(l, six, &lease), 0);
+	assert_true(ipaddr_equal(&lease.address, &a6));
+	assert_int_equal(ledger_revoke(l, six, 0, ""), 0);
+	assert_int_equal(l->flow_pool.used, 0);
+	assert_int_equal(ledger_next_event(l, slot[0], l->last_seq - 1, &ev, NULL), 0);
+	assert_int_equal(ev.type, EVENT_RELEASE);
+	assert_true(ipaddr_equal(&ev.address, &a6));
+	assert_int_equal(ledger_set_address(l, six, &a6), -ENOENT);
+	assert_int_equal(ledger_verify(l), 0);
+}
+
+/* It says something else than its resource: that is damage. */
+static void an_address_fits_its_resource(void **state)
+{
+	struct ledger *l = *state;
+	struct ledger_loss loss;
+	struct ipaddr a;
+	ledger_id id;
+
+	assert_int_equal(ipaddr_parse("2001:db8::1", &a), 0);
+	id = reserve_address(l, fixture_instance(l, slot[0]), &a);
+	assert_int_equal(ledger_set_address(l, id, &a), 0);
+	assert_int_equal(ledger_commit(l, id), 0);
+	assert_int_equal(ledger_verify(l), 0);
+	l->flows[1].address.b[15] = 2;
+	seal_flow(l, 1);
+	assert_int_equal(ledger_verify(l), -EBADMSG);
+	assert_int_equal(ledger_salvage(l, ledger_bytes(), fixture_undo(l), &loss, &l), 0);
+	assert_int_equal(loss.flows, 1);
+	assert_int_equal(loss.leases, 0);
+	assert_int_equal(ledger_verify(l), 0);
+}
+
 static void not_every_lease_is_over_a_flow(void **state)
 {
 	struct ledger *l = *state;
@@ -113,6 +181,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(a_flow_lives_as_long_as_its_lease),
+		TEST(an_address_is_known_by_its_lease),
+		TEST(an_address_fits_its_resource),
 		TEST(not_every_lease_is_over_a_flow),
 		TEST(the_next_one_starts_with_none),
 		TEST(the_table_is_full),

@@ -72,6 +72,53 @@ static void test_format_on_an_interface(void **state)
 	format_is(res_queue(2, 0), "queue 0 of if 2");
 }
 
+static struct res address(const char *text)
+{
+	struct ipaddr a;
+
+	assert_int_equal(ipaddr_parse(text, &a), 0);
+	return res_address(2, &a);
+}
+
+static void test_addresses(void **state)
+{
+	struct res six = address("2001:db8::1");
+	struct ipaddr a, none = { 0 };
+	char buf[RES_TEXT];
+
+	(void)state;
+	format_is(address("10.0.0.1"), "address 10.0.0.1 of if 2");
+	format_is(six, "IPv6 address of if 2");
+	assert_int_equal(ipaddr_parse("2001:db8::1", &a), 0);
+	res_format_address(&six, &a, buf, sizeof(buf));
+	assert_string_equal(buf, "address 2001:db8::1 of if 2");
+	res_format_address(&six, &none, buf, sizeof(buf));
+	assert_string_equal(buf, "IPv6 address of if 2");
+	assert_true(address("255.255.255.255").id == UINT32_MAX);
+	assert_true(six.id & RES_ADDRESS_IPV6);
+	assert_false(res_ipv4(&six, &a));
+	six = address("10.1.2.3");
+	assert_true(res_ipv4(&six, &a));
+	ipaddr_format(&a, buf);
+	assert_string_equal(buf, "10.1.2.3");
+}
+
+/* Each bit of an IPv6 address counts. */
+static void test_addresses_apart(void **state)
+{
+	struct ipaddr a;
+	struct res first;
+
+	(void)state;
+	assert_int_equal(ipaddr_parse("2001:db8::1", &a), 0);
+	first = res_address(2, &a);
+	for (int bit = 0; bit < 128; bit++) {
+		a.b[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		assert_true(res_address(2, &a).id != first.id);
+		a.b[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+}
+
 /* Two owners may wait for the same port on the same interface: two resources. */
 static void test_the_owner_is_a_part_of_it(void **state)
 {
@@ -101,6 +148,8 @@ int main(void)
 		cmocka_unit_test(test_what_is_no_kind),
 		cmocka_unit_test(test_format),
 		cmocka_unit_test(test_format_on_an_interface),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_addresses_apart),
 		cmocka_unit_test(test_the_owner_is_a_part_of_it),
 		cmocka_unit_test(test_format_stops_at_the_end_of_the_buffer),
 	};

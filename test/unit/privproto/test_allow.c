@@ -268,6 +268,30 @@ static void test_queues_of_the_system(void **state)
 	assert_int_equal(pp_allow_nic_queue(c, &m, "ens1f0", &e), 0);
 }
 
+static void test_addresses(void **state)
+{
+	struct pp_nic_address m = { .head.type = PP_NIC_ADDRESS, .on = 1 };
+	struct conf *c = *state;
+	struct tenant_conf *t = &c->tenants[MEDIA];
+	struct err e = { 0 };
+
+	with_nics(c);
+	assert_int_equal(ipaddr_parse("10.1.0.9", &m.address), 0);
+	assert_int_equal(pp_allow_nic_address(c, &m, t->name, &e), -EPERM);
+	t->nnets = 1;
+	t->quota.max[RES_ADDRESS] = 1;
+	assert_int_equal(ip_net_parse("10.1.0.0/24", t->nets), 0);
+	assert_int_equal(pp_allow_nic_address(c, &m, t->name, &e), 0);
+	assert_int_equal(pp_allow_nic_address(c, &m, "other", &e), -EPERM);
+	assert_string_equal(e.text, "address 10.1.0.9 is not for tenant \"other\"");
+	assert_int_equal(pp_allow_nic_address(c, &m, "nobody", &e), -EPERM);
+	assert_int_equal(ipaddr_parse("10.1.1.9", &m.address), 0);
+	assert_int_equal(pp_allow_nic_address(c, &m, t->name, &e), -EPERM);
+	assert_int_equal(pp_allow_nic_address(c, &m, "system", &e), 0);
+	m.on = 0;
+	assert_int_equal(pp_allow_nic_address(c, &m, t->name, &e), 0);
+}
+
 static void test_software_flows(void **state)
 {
 	struct pp_nic_flow m = { .head.type = PP_NIC_FLOW, .soft = 1, .on = 1 };
@@ -300,6 +324,7 @@ int main(void)
 		with_conf(test_the_form_is_the_configs),
 		with_conf(test_whose_an_interface_is),
 		with_conf(test_queues_of_the_system),
+		with_conf(test_addresses),
 		with_conf(test_software_flows),
 	};
 

@@ -89,6 +89,32 @@ static void test_a_section(void **state)
 	assert_refusals(bad);
 }
 
+static void test_addresses_of_a_tenant(void **state)
+{
+	static const struct bad bad[] = {
+		{ "tenant a {\n uids = 1\n addresses = {\"10.0.0.0/8\",\n \"10.0.0.1/8\"}\n}",
+		  "reeve.conf:4: \"10.0.0.1/8\" is no network such as \"10.0.0.0/24\" or "
+		  "\"2001:db8::/64\", nor an address" },
+		{ "addresses = {\"10.0.0.0/8\"}", "reeve.conf:1: no such option 'addresses'" },
+	};
+	const struct conf *c = parsed("tenant a { uids = 7 addresses = {\"10.0.0.0/8\", "
+				      "\"2001:db8::/64\", \"192.0.2.1\"} }");
+
+	(void)state;
+	assert_int_equal(c->tenants[2].nnets, 3);
+	assert_int_equal(c->tenants[2].nets[0].bits, 8);
+	assert_int_equal(c->tenants[2].nets[1].bits, 64);
+	assert_int_equal(c->tenants[2].nets[2].bits, 32);
+	assert_true(c->tenants[2].quota.max[RES_ADDRESS] == QUOTA_NONE);
+	assert_int_equal(c->tenants[TENANT_DEFAULT].quota.max[RES_ADDRESS], 0);
+	assert_true(c->tenants[TENANT_SYSTEM].quota.max[RES_ADDRESS] == QUOTA_NONE);
+	c = parsed("tenant a { uids = 7 quota { address = 4 } addresses = \"10.0.0.0/8\" }");
+	assert_int_equal(c->tenants[2].quota.max[RES_ADDRESS], 4);
+	c = parsed("tenant a { uids = 7 addresses = {} }");
+	assert_int_equal(c->tenants[2].quota.max[RES_ADDRESS], 0);
+	assert_refusals(bad);
+}
+
 static void test_nics_of_the_host(void **state)
 {
 	const struct conf *c = parsed("nics = {\"ens*\", eth0}");
@@ -298,6 +324,7 @@ int main(void)
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_a_tenants_list),
 		cmocka_unit_test(test_a_section),
+		cmocka_unit_test(test_addresses_of_a_tenant),
 		cmocka_unit_test(test_nics_of_the_host),
 		cmocka_unit_test(test_an_empty_list_is_no_absent_one),
 		cmocka_unit_test(test_empty_lists_of_other_keys),

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,17 +28,23 @@ enum step {
 	STEP_QUEUE,
 	STEP_PORT,
 	STEP_FLOW,
+	STEP_ADDRESS,
+	STEP_ADDRESS6,
 	STEP_MAP,
 	STEP_PORT_AGAIN,
 	STEP_MAX,
 };
 
 /* Requests to reeved that a step takes: open and join first. */
-static const unsigned asks_of[STEP_MAX] = { 2, 1, 1, 1, 1, 0 };
+static const unsigned asks_of[STEP_MAX] = { 2, 1, 1, 1, 1, 1, 1, 0 };
 
 static struct fake_reeved fake;
 static struct conn *client;
 static int client_fd;
+
+/* What the client was told of an address, for which the MTL protocol has no request. */
+enum { NOT_TOLD = INT_MAX };
+static int told = NOT_TOLD;
 
 static void put16(uint8_t *at, uint16_t v)
 {
@@ -70,6 +77,21 @@ static void send_request(uint32_t type, uint32_t ifindex, uint16_t value)
 	mtl_events(client, EPOLLIN);
 }
 
+static void on_address(struct conn *c, const struct nic_grant *g)
+{
+	assert_ptr_equal(c, client);
+	assert_int_equal(told, NOT_TOLD);
+	told = g->error ? -1 : 0;
+}
+
+static void ask_for_address(const char *text)
+{
+	struct ipaddr a;
+
+	assert_int_equal(ipaddr_parse(text, &a), 0);
+	nic_add_address(client, FAKE_IF, &a, on_address);
+}
+
 static void begin_step(enum step step)
 {
 	switch (step) {
@@ -86,6 +108,12 @@ static void begin_step(enum step step)
 	case STEP_FLOW:
 		send_request(MTL_ADD_FLOW, FAKE_IF, 1);
 		break;
+	case STEP_ADDRESS:
+		ask_for_address("10.0.0.9");
+		break;
+	case STEP_ADDRESS6:
+		ask_for_address("fd00::9");
+		break;
 	case STEP_MAP:
 		send_request(MTL_XSK_MAP_FD, FAKE_IF, 0);
 		break;
@@ -98,7 +126,13 @@ static void begin_step(enum step step)
 static int take_answer(void)
 {
 	uint8_t frame[MTL_FRAME];
-	ssize_t n = recv(client_fd, frame, sizeof(frame), MSG_DONTWAIT);
+	int r = told;
+	ssize_t n;
+
+	told = NOT_TOLD;
+	if (r != NOT_TOLD)
+		return r;
+	n = recv(client_fd, frame, sizeof(frame), MSG_DONTWAIT);
 
 	if (n == 1)
 		return 0;
@@ -381,6 +415,50 @@ static void test_sockets_of_a_tenant_are_made_in_turn(void **state)
 	assert_nothing_left();
 }
 
+static int lease_of(const struct ipaddr *a, struct lease *ret)
+{
+	struct res res = res_address(FAKE_IF, a);
+
+	return ledger_holder(fake.core.ledger, &res, ret);
+}
+
+/* One after the other, whoever asks; and given back it can be had again. */
+static void test_an_address_has_one_holder(void **state)
+{
+	struct ipaddr a;
+	struct lease l;
+
+	(void)state;
+	assert_int_equal(ipaddr_parse("fd00::9", &a), 0);
+	connect_client();
+	steps_before(STEP_ADDRESS6);
+	assert_int_equal(do_step(STEP_ADDRESS6), 0);
+	assert_int_equal(do_step(STEP_ADDRESS6), -1);
+	assert_int_equal(lease_of(&a, &l), 0);
+	assert_true(ipaddr_equal(&l.address, &a));
+	nic_release(client, &l, "given back", on_address);
+	fake_answer(&fake);
+	assert_int_equal(take_answer(), 0);
+	assert_int_equal(lease_of(&a, &l), -ENOENT);
+	assert_true(fake_agrees(&fake));
+	assert_int_equal(do_step(STEP_ADDRESS6), 0);
+	hang_up();
+	assert_nothing_left();
+}
+
+/* Nobody else's frames may be looked into there. */
+static void test_no_address_in_the_dispatcher_form(void **state)
+{
+	(void)state;
+	connect_client();
+	fake.form = NIC_FORM_DISPATCHER;
+	assert_int_equal(do_step(STEP_REGISTER), 0);
+	assert_int_equal(do_step(STEP_ADDRESS), -1);
+	fake.form = NIC_FORM_SINGLE;
+	hang_up();
+	assert_nothing_left();
+}
+
 static void test_when_all_uses_of_interfaces_are_taken(void **state)
 {
 	(void)state;
@@ -456,6 +534,8 @@ int main(void)
 		cmocka_unit_test(test_an_interface_that_returns_while_it_is_opened),
 		cmocka_unit_test(test_a_tenant_leaves_leases_to_others),
 		cmocka_unit_test(test_sockets_of_a_tenant_are_made_in_turn),
+		cmocka_unit_test(test_an_address_has_one_holder),
+		cmocka_unit_test(test_no_address_in_the_dispatcher_form),
 		cmocka_unit_test(test_when_all_uses_of_interfaces_are_taken),
 		cmocka_unit_test(test_an_unused_interface_stays_for_a_moment),
 	};

@@ -47,7 +47,7 @@ struct host {
 	bool ntuple_on, ntuple_possible;
 
 	uint8_t groups[GROUPS_MOST][6]; /* memberships; all zero: unused */
-	struct ipaddr local;		 /* that the kernel has */
+	struct ipaddr local;		/* that the kernel has */
 
 	bool ens1_gone;
 	const char *ens1_name;

@@ -26,6 +26,12 @@ static inline void use_config(void)
 	str_copy(c->tenants[OTHER].name, TENANT_NAME_MAX, "other");
 	c->tenants[MEDIA].quota.max[RES_XDP] = 4;
 	c->tenants[OTHER].quota.max[RES_XDP] = 4;
+	c->tenants[MEDIA].quota.max[RES_ADDRESS] = c->tenants[OTHER].quota.max[RES_ADDRESS] =
+		QUOTA_NONE;
+	c->tenants[MEDIA].nnets = c->tenants[OTHER].nnets = 2;
+	assert_int_equal(ip_net_parse("10.1.0.0/16", &c->tenants[MEDIA].nets[0]), 0);
+	assert_int_equal(ip_net_parse("fd00::/64", &c->tenants[MEDIA].nets[1]), 0);
+	memcpy(c->tenants[OTHER].nets, c->tenants[MEDIA].nets, sizeof(c->tenants[OTHER].nets));
 	c->nnics = 1;
 	str_copy(c->nics[0].text, NIC_NAME_MAX, "ens1");
 	c->nnic_confs = 1;
@@ -128,6 +134,17 @@ static inline int port(uint32_t number, uint32_t port, bool on)
 						 .owner = number,
 						 .port = port,
 						 .on = on } });
+}
+
+static inline int address(uint32_t number, const char *text, bool on)
+{
+	union pp_msg m = { .nic_address = { .head = { PP_NIC_ADDRESS, SERIAL },
+					    .ifindex = ENS1,
+					    .owner = number,
+					    .on = on } };
+
+	assert_int_equal(ipaddr_parse(text, &m.nic_address.address), 0);
+	return ask(m);
 }
 
 static inline union pp_msg flow_to(uint32_t number, uint32_t queue, uint16_t dst_port)

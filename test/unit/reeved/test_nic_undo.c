@@ -24,6 +24,16 @@ static int do_soft_flow(void)
 	return soft_flow(1, 7, 5000, true);
 }
 
+static int do_address(void)
+{
+	return address(1, "10.1.0.9", true);
+}
+
+static int do_address6(void)
+{
+	return address(1, "fd00::9", true);
+}
+
 static int do_hard_flow(void)
 {
 	return hard_flow(1, 1, 5000);
@@ -72,6 +82,9 @@ static void test_each_step_fails_in_the_single_form(void **state)
 	assert_int_equal(fail_each_call(do_owner), 1);
 	assert_int_equal(fail_each_call(do_queue), 1);
 	assert_int_equal(fail_each_call(do_port), 1);
+	assert_int_equal(fail_each_call(do_address), 4);
+	assert_int_equal(fail_each_call(do_address6), 6);
+	assert_int_equal(address(1, "fd00::9", false), 0);
 	assert_int_equal(fail_each_call(do_soft_flow), 4);
 	assert_int_equal(fail_each_call(do_hard_flow), 1);
 	assert_int_equal(fail_each_call(do_socket), 2);
