@@ -502,6 +502,15 @@ class NativeActor(Actor):
             self.history.refused(self.soak.queues, asked, now, quota=self.queue_quota)
         self.call("AcquireQueues", told, nic=NIC, count=1)
 
+    def acquire_address(self, address):
+        def told(asked, now, reply, error):
+            if error:
+                self.no(error)
+                return
+            self.on_nic(asked, now)
+            self.took([reply["lease"]], asked, now, None)
+        self.call("AcquireAddress", told, nic=NIC, address=address)
+
     def release(self, name):
         self.history.asked_back(name, time.monotonic())
 

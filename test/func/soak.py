@@ -28,6 +28,7 @@ tenant "default" {{ quota {{ lcore = 40 }} }}
 tenant "media" {{
 	uids = {{ "4002" }}
 	nics = {{ "{NIC}" }}
+	addresses = {{ "10.9.1.0/24", "fd09:1::/64" }}
 	quota {{
 		lcore = 12
 		queue = 2
@@ -36,6 +37,7 @@ tenant "media" {{
 tenant "video" {{
 	uids = {{ "4003" }}
 	nics = {{ "{NIC}" }}
+	addresses = {{ "10.9.1.0/24", "fd09:1::/64" }}
 }}
 tenant "brief" {{
 	uids = {{ "4004" }}

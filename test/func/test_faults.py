@@ -81,6 +81,8 @@ class Rig(Soak):
             native.open_socket(name)
         for port in 6000, 6000, 6001:
             native.add_port(port)
+        for address in "10.9.1.9", "fd09:1::9":
+            native.acquire_address(address)
 
     def take_for_a_moment(self, held):
         """Under a cpuset, and until a time limit ends it."""

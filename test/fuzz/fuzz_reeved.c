@@ -35,6 +35,10 @@ static void start(void)
 	str_copy(c->tenants[OTHER].name, TENANT_NAME_MAX, "other");
 	c->tenants[MEDIA].quota.max[RES_XDP] = 4;
 	c->tenants[OTHER].quota.max[RES_XDP] = 4;
+	c->tenants[MEDIA].quota.max[RES_ADDRESS] = QUOTA_NONE;
+	c->tenants[MEDIA].nnets = 2;
+	assert(ip_net_parse("10.0.0.0/8", &c->tenants[MEDIA].nets[0]) == 0);
+	assert(ip_net_parse("fd00::/16", &c->tenants[MEDIA].nets[1]) == 0);
 	c->nnics = c->nnic_confs = 1;
 	str_copy(c->nics[0].text, NIC_NAME_MAX, "ens1");
 	c->nic_confs[0] = (struct nic_conf){
@@ -107,6 +111,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(nics_idle(&host.d.nics) && !host.d.nics.owners && !host.d.nics.nsockets);
 	for (int i = 0; i < RULES_MOST; i++)
 		assert(!host.rules[i]);
+	for (int i = 0; i < GROUPS_MOST; i++)
+		assert(!host.groups[i][0]);
 	assert(host_open_fds() == before);
 	return 0;
 }
