@@ -5,6 +5,7 @@
  *   2. capabilities but those that taking an interface needs, also when it comes back
  *   3. files: Landlock leaves /proc and /sys to read and the own socket to make and to
  *      remove, nothing to write, nothing to execute; no TCP, no signals outside
+ *   4. system calls: those listed in sandbox_calls.c
  * Threads that are started later inherit all of it. Alone it stays uid 0, which without
  * capabilities and files is a name; reeved starts it as another, and it keeps no capability.
  */
@@ -109,5 +110,6 @@ int sandbox_enter(const char *runtime_dir, const char *ctrl_socket, bool alone, 
 	r = drop_capabilities(!alone);
 	if (r < 0)
 		return fail(e, -r, "can't give up capabilities: %s", strerror(-r));
-	return enter_landlock(runtime_dir, ctrl_socket, e);
+	r = enter_landlock(runtime_dir, ctrl_socket, e);
+	return r < 0 ? r : sandbox_limit_calls(e);
 }

@@ -14,4 +14,7 @@
  */
 int sandbox_enter(const char *runtime_dir, const char *ctrl_socket, bool alone, struct err *e);
 
+/* Of it, the last: what is no system call of ours fails from now on, in all threads. */
+int sandbox_limit_calls(struct err *e);
+
 #endif
