@@ -35,7 +35,8 @@ static void ask(struct netd *d, const struct question *q)
 		memcpy(n.address, q->ip.b, sizeof(n.address));
 	else
 		memcpy(n.address, ipaddr_4(&q->ip), 4);
-	if (d->tenancy.path)
+	/* By itself the kernel asks from a link-local address, which an interface may not have. */
+	if (d->tenancy.path || n.ipv6)
 		rtnl_neigh_nudge(&n);
 	rtnl_neigh_ask(d->kneigh.sock, &n);
 }

@@ -38,7 +38,7 @@ static int attempt(int (*what)(void))
 	int status;
 
 	if (pid == 0) {
-		if (sandbox_enter(NULL, true, &e) < 0)
+		if (sandbox_enter(NULL, NULL, true, &e) < 0)
 			_exit(NO_SANDBOX);
 		/* Not _exit(): sanitizers prepare for that with calls that are forbidden now. */
 		syscall(SYS_exit_group, what());
