@@ -17,3 +17,10 @@ __attribute__((visibility("default"), used)) const char *__ubsan_default_options
 {
 	return "halt_on_error=1:exitcode=99:print_stacktrace=1";
 }
+
+const char *__tsan_default_options(void);
+
+__attribute__((visibility("default"), used)) const char *__tsan_default_options(void)
+{
+	return "halt_on_error=1:exitcode=99";
+}
