@@ -80,7 +80,8 @@ static void on_chan_ended(void *owner)
 	hang_up(c);
 }
 
-/* --- messages ------------------------------------------------------------------------------------- */
+/* --- messages
+ * ------------------------------------------------------------------------------------- */
 
 static int answer(struct ctrl_conn *c, const struct chan_request *q, int r, const int *fd)
 {
@@ -181,7 +182,8 @@ static void on_conn(struct watch *w, uint32_t events)
 		loop_mod(w, EPOLLRDHUP);
 }
 
-/* --- the door --------------------------------------------------------------------------------------- */
+/* --- the door
+ * --------------------------------------------------------------------------------------- */
 
 /* The oldest that has nothing, of that uid or of any: room for one more. */
 static bool make_room(struct ctrl *s, const uid_t *uid)
@@ -228,10 +230,9 @@ static void on_door(struct watch *w, uint32_t events)
 	c = has_place(d, cred.uid) ? calloc(1, sizeof(*c)) : NULL;
 	if (!c)
 		return;
-	*c = (struct ctrl_conn){ .netd = d,
-				 .uid = cred.uid,
-				 .pid = cred.pid,
-				 .foreign_fds = !descriptors_refuse(fd) };
+	*c = (struct ctrl_conn){
+		.netd = d, .uid = cred.uid, .pid = cred.pid, .foreign_fds = !descriptors_refuse(fd)
+	};
 	if (loop_add(d->loop, &c->watch, fd, EPOLLIN, on_conn) < 0) {
 		free(c);
 		return;

@@ -21,7 +21,7 @@ enum { BACKLOG = 128, OTHERS = 0177 };
 static int bind_as(int fd, const char *path, mode_t not, struct err *e)
 {
 	struct sockaddr_un a = sockfile_address(path);
-	mode_t mask = umask(not);
+	mode_t mask = umask(not );
 	int r;
 
 	unlink(path);

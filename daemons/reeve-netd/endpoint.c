@@ -208,7 +208,8 @@ void ep_flow_abort(struct ep_flow *f)
 	let_go(f, flow_abort);
 }
 
-/* --- an engine --------------------------------------------------------------------------------- */
+/* --- an engine ---------------------------------------------------------------------------------
+ */
 
 static void listen_again(struct endpoint *ep)
 {
@@ -263,7 +264,8 @@ void endpoint_linger(struct endpoint *ep, uint64_t until_ns)
 	ep->linger_ns = until_ns;
 }
 
-/* --- a turn -------------------------------------------------------------------------------------- */
+/* --- a turn --------------------------------------------------------------------------------------
+ */
 
 /* When all that was sent is with the stack, or time is up. */
 static bool linger(struct endpoint *ep, uint64_t now)

@@ -51,7 +51,7 @@ struct ep_out {
 
 struct ep_flow {
 	struct endpoint *ep;
-	struct flow *flow;   /* NULL: this one is free */
+	struct flow *flow;    /* NULL: this one is free */
 	struct chan_flow key; /* as the application names it when it sends */
 	struct ep_flow *hash_next, *next_free;
 	bool known;   /* in the table */
@@ -105,7 +105,7 @@ struct endpoint {
 	struct ep_flow *send_first, **send_end;
 	struct ep_flow *starved_first, **starved_end;
 
-	uint32_t parts;	    /* buffers with parts of messages */
+	uint32_t parts;	     /* buffers with parts of messages */
 	struct ep_flow *big; /* the one whose message may be long */
 	uint64_t begun;
 	bool choked; /* there was no buffer */
@@ -143,8 +143,7 @@ uint64_t endpoint_deadline(const struct endpoint *ep);
 /* What the stack tells; the flow's user is one of ours. For struct stack_user. */
 void endpoint_connected(void *arg, struct flow *f, int error);
 bool endpoint_accepted(void *arg, struct flow *f, void *listener);
-bool endpoint_received(void *arg, struct flow *f, uint8_t flags, const uint8_t *data,
-		       uint32_t len);
+bool endpoint_received(void *arg, struct flow *f, uint8_t flags, const uint8_t *data, uint32_t len);
 void endpoint_sendable(void *arg, struct flow *f);
 void endpoint_closed(void *arg, struct flow *f, int error);
 

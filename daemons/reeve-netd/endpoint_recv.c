@@ -19,7 +19,8 @@ static uint32_t few(const struct endpoint *ep)
 	return ep->ch->nbufs / 32 < FEW ? ep->ch->nbufs / 32 : FEW;
 }
 
-/* --- who waits ------------------------------------------------------------------------------------ */
+/* --- who waits
+ * ------------------------------------------------------------------------------------ */
 
 static bool starve(struct ep_flow *f)
 {
@@ -45,7 +46,8 @@ static bool may_grow(struct ep_flow *f)
 	return ep->big == f;
 }
 
-/* --- parts ------------------------------------------------------------------------------------------ */
+/* --- parts
+ * ------------------------------------------------------------------------------------------ */
 
 /* They are the application's, or nobody's. */
 static void forget_parts(struct ep_flow *f)
@@ -140,7 +142,8 @@ bool endpoint_received(void *arg, struct flow *flow, uint8_t flags, const uint8_
 	return true;
 }
 
-/* --- what had no room -------------------------------------------------------------------------------- */
+/* --- what had no room
+ * -------------------------------------------------------------------------------- */
 
 /* All but what each side may keep in its cache is parts. */
 static bool is_hopeless(const struct endpoint *ep)

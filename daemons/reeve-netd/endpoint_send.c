@@ -17,7 +17,8 @@ struct budget {
 	uint32_t bytes, bufs;
 };
 
-/* --- queues ------------------------------------------------------------------------------------ */
+/* --- queues ------------------------------------------------------------------------------------
+ */
 
 /* false: it is in one already. */
 static bool enqueue(struct endpoint *ep, struct ep_queue *q, uint32_t buf)
@@ -90,7 +91,8 @@ static struct ep_flow *next_sender(struct endpoint *ep)
 	return f;
 }
 
-/* --- what is not sent ----------------------------------------------------------------------------- */
+/* --- what is not sent
+ * ----------------------------------------------------------------------------- */
 
 static void drop(struct endpoint *ep, uint32_t buf)
 {
@@ -142,7 +144,8 @@ static bool take_out_trash(struct endpoint *ep, struct budget *b)
 	return any;
 }
 
-/* --- from the ring ------------------------------------------------------------------------------------ */
+/* --- from the ring
+ * ------------------------------------------------------------------------------------ */
 
 static void route(struct endpoint *ep, uint32_t buf)
 {
@@ -178,7 +181,8 @@ bool ep_route(struct endpoint *ep, uint32_t most)
 	return n;
 }
 
-/* --- a message ---------------------------------------------------------------------------------------- */
+/* --- a message
+ * ---------------------------------------------------------------------------------------- */
 
 /* All of it is held against the one header that was read; false: it makes no sense. */
 static bool open_buffer(const struct endpoint *ep, struct ep_out *out, uint32_t buf)
@@ -197,8 +201,8 @@ static bool open_buffer(const struct endpoint *ep, struct ep_out *out, uint32_t 
 		return false;
 	last = out->head.data_len == out->left;
 	return !!(out->head.flags & CHAN_FIRST) == first &&
-	       !!(out->head.flags & CHAN_MORE) == !last && !!(out->head.flags & CHAN_LAST) == last &&
-	       (last || next_of(ep, out) != CHAN_NONE);
+	       !!(out->head.flags & CHAN_MORE) == !last &&
+	       !!(out->head.flags & CHAN_LAST) == last && (last || next_of(ep, out) != CHAN_NONE);
 }
 
 static bool begin(struct ep_flow *f)

@@ -46,7 +46,8 @@ static void wait_for_work(struct engine *e, uint64_t now)
 {
 	struct pollfd fds[] = { { .fd = e->wake_fd, .events = POLLIN },
 				{ .fd = e->port->wait_fd, .events = POLLIN },
-				{ .fd = e->exchange.n ? e->exchange.bells : -1, .events = POLLIN } };
+				{ .fd = e->exchange.n ? e->exchange.bells : -1,
+				  .events = POLLIN } };
 	uint64_t due = earlier(stack_deadline(e->stack), exchange_deadline(&e->exchange, now));
 	uint64_t left = due > now ? due - now : 0, count;
 	struct timespec wait = { .tv_sec = (time_t)(left / NS_PER_S),

@@ -139,7 +139,7 @@ static void on_idle(void *arg)
 
 struct options {
 	const char *runtime_dir;
-	const char *reeve;  /* the socket of a reeved to be a tenant of; NULL: of none */
+	const char *reeve; /* the socket of a reeved to be a tenant of; NULL: of none */
 	const char *ctrl_socket;
 	uint64_t status_fd, ctrl_fd; /* that we are given; 0: none */
 };

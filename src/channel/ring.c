@@ -37,7 +37,8 @@ void ring_make(struct ring *r, void *at, const struct ring_kind *kind)
 	r->shared->cons.single = kind->cons_single;
 }
 
-/* --- where our end is ours alone --------------------------------------------------------------- */
+/* --- where our end is ours alone ---------------------------------------------------------------
+ */
 
 int ring_take(struct ring *r, void *ret_entry)
 {

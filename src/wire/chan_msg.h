@@ -35,7 +35,8 @@ struct chan_inbox {
 	size_t len;
 };
 
-/* Takes up to `len` bytes and returns how many; the message is whole when inbox->len is its size. */
+/* Takes up to `len` bytes and returns how many; the message is whole when inbox->len is its size.
+ */
 size_t chan_inbox_add(struct chan_inbox *inbox, const void *data, size_t len);
 
 #endif
