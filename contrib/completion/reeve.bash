@@ -75,7 +75,7 @@ _reeve()
 	" lease acquire") word="$want --" ;;
 	" lease release") word=$(_reeve_members lease lease list) ;;
 	" instance" | " tenant") word="list" ;;
-	" net") word="status flows neighbours trace" ;;
+	" net") word="status flows neighbours channels trace" ;;
 	" net flows" | " net neighbours") word="--interface" ;;
 	" net trace") word="--interface --engine --write" ;;
 	" admin") word="upgrade stop" ;;

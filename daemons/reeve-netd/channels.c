@@ -234,7 +234,8 @@ void channels_unregister(struct netd *d, struct app *app)
 	free(app);
 }
 
-/* --- a new channel ------------------------------------------------------------------------------ */
+/* --- a new channel ------------------------------------------------------------------------------
+ */
 
 static void count(const struct channels *s, uid_t uid, struct chan_use *n, struct chan_use *bytes)
 {
@@ -316,6 +317,8 @@ int channels_add(struct netd *d, const struct chan_request *q, uid_t uid,
 	}
 	c->app = *app;
 	c->of = app;
+	c->number = ++s->numbers;
+	c->ep->user = c;
 	c->ep->bell = bell->fd;
 	c->ended = bell->ended;
 	c->owner = bell->owner;
@@ -326,7 +329,8 @@ int channels_add(struct netd *d, const struct chan_request *q, uid_t uid,
 	return 0;
 }
 
-/* --- all of it ------------------------------------------------------------------------------------ */
+/* --- all of it
+ * ------------------------------------------------------------------------------------ */
 
 /* More than the usual thousand, as far as we may. */
 static uint64_t raise_descriptors(void)

@@ -37,6 +37,7 @@ struct chan {
 	struct endpoint *ep;
 	struct engine *engine; /* NULL: none */
 	uint64_t bytes;
+	uint64_t number; /* later ones have greater ones */
 	/* Whoever has the connection that is its bell hears of its end. */
 	void (*ended)(void *owner);
 	void *owner;
@@ -47,7 +48,7 @@ struct channels {
 	struct chan_limits limits;
 	struct app *apps;
 	struct chan *list;
-	uint64_t seed;
+	uint64_t seed, numbers;
 	struct watch watch;
 	int event; /* an engine has a channel that is to go */
 };

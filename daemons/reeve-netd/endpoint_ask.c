@@ -47,7 +47,8 @@ bool ep_complete(struct endpoint *ep)
 	return ep->told;
 }
 
-/* --- requests ----------------------------------------------------------------------------------- */
+/* --- requests -----------------------------------------------------------------------------------
+ */
 
 static int ask_connect(struct endpoint *ep, const struct chan_ctrl *c, uint64_t now)
 {
@@ -125,7 +126,7 @@ static int ask_disconnect(struct endpoint *ep, const struct chan_ctrl *c, uint64
 	ep_route(ep, CHAN_RING_SLOTS);
 	f = ep_flow_find(ep, &c->flow);
 	if (!f)
-		return -ENOTCONN;
+		return -ENOENT;
 	ep_flow_unknow(f);
 	ep_recv_drop(f);
 	f->closing = true;
@@ -187,7 +188,8 @@ bool ep_ask(struct endpoint *ep, uint64_t now)
 	return r > 0;
 }
 
-/* --- how it ended ---------------------------------------------------------------------------------- */
+/* --- how it ended
+ * ---------------------------------------------------------------------------------- */
 
 void endpoint_connected(void *arg, struct flow *flow, int error)
 {

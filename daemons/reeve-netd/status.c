@@ -58,6 +58,7 @@ static const struct method {
 	{ "io.reeve.net.Status", status_report },
 	{ "io.reeve.net.ListFlows", status_flows },
 	{ "io.reeve.net.ListNeighbours", status_neighbours },
+	{ "io.reeve.net.ListChannels", status_channels },
 	{ "io.reeve.net.Trace", tracer_call },
 	{ "org.varlink.service.GetInfo", get_info },
 	{ "org.varlink.service.GetInterfaceDescription", get_description },

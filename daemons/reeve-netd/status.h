@@ -43,7 +43,8 @@ struct status {
 int status_open(struct netd *d, const char *dir, int fd, struct err *e);
 void status_close(struct netd *d);
 
-/* --- the methods: status_list.c, tracer.c ---------------------------------------------- */
+/* --- the methods: status_list.c, status_chan.c, tracer.c
+ * ---------------------------------------------- */
 
 /* What a call is answered with; an `error` has `parameters`, too. NULL: out of memory. */
 struct answer {
@@ -55,6 +56,7 @@ struct answer {
 void status_report(struct netd *d, struct params *p, struct answer *a);
 void status_flows(struct netd *d, struct params *p, struct answer *a);
 void status_neighbours(struct netd *d, struct params *p, struct answer *a);
+void status_channels(struct netd *d, struct params *p, struct answer *a);
 
 /* --- status_json.c: new references, or NULL ---------------------------------------------- */
 
@@ -76,7 +78,9 @@ struct engine_seen {
 json_t *json_engine(uint32_t number, const struct engine_seen *seen);
 /* Takes `engines`. */
 json_t *json_iface(const struct iface *f, json_t *engines);
-json_t *json_flow(const char *iface, uint32_t engine, const struct flow_info *f);
+/* `channel`: of its application; NULL: it has none (any more). */
+json_t *json_flow(const char *iface, uint32_t engine, const struct flow_info *f,
+		  const char *channel);
 json_t *json_neighbour(const char *iface, uint32_t engine, const struct neighbour_info *n);
 
 #endif

@@ -134,20 +134,21 @@ json_t *json_iface(const struct iface *f, json_t *engines)
 			 json_addresses(f), "gateways", json_gateways(f->conf), "engines", engines);
 }
 
-json_t *json_flow(const char *iface, uint32_t engine, const struct flow_info *f)
+json_t *json_flow(const char *iface, uint32_t engine, const struct flow_info *f,
+		  const char *channel)
 {
 	char local[IPADDR_TEXT], remote[IPADDR_TEXT];
 
 	ipaddr_format(&f->name.local, local);
 	ipaddr_format(&f->name.remote, remote);
 	return json_pack(
-		"{s:s, s:I, s:s, s:i, s:s, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"{s:s, s:I, s:s, s:i, s:s, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s*}",
 		"interface", iface, "engine", (json_int_t)engine, "local", local, "local_port",
 		f->name.local_port, "remote", remote, "remote_port", f->name.remote_port, "state",
 		f->state, "acked", (json_int_t)f->snd_una, "sent", (json_int_t)f->snd_nxt,
 		"received", (json_int_t)f->rcv_nxt, "window", (json_int_t)f->window, "queued",
 		(json_int_t)f->queued, "held", (json_int_t)f->held, "rtt_ns", (json_int_t)f->rtt_ns,
-		"resent", (json_int_t)f->resent);
+		"resent", (json_int_t)f->resent, "channel", channel);
 }
 
 json_t *json_neighbour(const char *iface, uint32_t engine, const struct neighbour_info *n)

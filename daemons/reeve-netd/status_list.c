@@ -93,7 +93,13 @@ static void fill_neighbours(struct engine *e, void *arg)
 
 static json_t *flow_row(const struct page *page, const struct iface *f, uint32_t engine, uint32_t i)
 {
-	return json_flow(f->name, engine, &page->flows[i]);
+	const struct ep_flow *user = page->flows[i].user;
+	const struct chan *c = user ? user->ep->user : NULL;
+	char id[CHAN_UUID_TEXT];
+
+	if (c)
+		chan_uuid_format(c->id, id);
+	return json_flow(f->name, engine, &page->flows[i], c ? id : NULL);
 }
 
 static json_t *neighbour_row(const struct page *page, const struct iface *f, uint32_t engine,

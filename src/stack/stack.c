@@ -245,7 +245,8 @@ bool stack_next_flow(const struct stack *s, uint32_t *at, struct flow_info *ret)
 					   .queued = f->nsegs,
 					   .held = f->nheld,
 					   .rtt_ns = f->rtt_ns,
-					   .resent = f->resent };
+					   .resent = f->resent,
+					   .user = f->user };
 		++*at;
 		return true;
 	}

@@ -199,6 +199,7 @@ struct flow_info {
 	uint32_t snd_una, snd_nxt, rcv_nxt;
 	uint32_t window, queued, held;
 	uint64_t rtt_ns, resent;
+	void *user; /* NULL: it has none (any more) */
 };
 
 /* Each in turn: *at is 0 at first. false: there are no more. */

@@ -83,12 +83,25 @@ static int neighbours_main(struct cli *cli, int argc, char **argv)
 	return list_of(cli, &list, argc, argv);
 }
 
+static int channels_main(struct cli *cli, int argc, char **argv)
+{
+	_cleanup_json_ json_t *reply = NULL;
+	int status;
+
+	cli_parse(cli, "List the applications that are attached, and their channels.", argc, argv);
+	status = net_ask_all(cli, "ListChannels", NULL, &reply);
+	if (status)
+		return status;
+	return cli->json ? cli_print_json(reply) : net_show_channels(reply);
+}
+
 int net_main(struct cli *cli, int argc, char **argv)
 {
 	static const struct command commands[] = {
 		{ "status", "interfaces, engines, and what they counted", status_of },
 		{ "flows", "the flows of its stacks", flows_main },
 		{ "neighbours", "whom they know on their links", neighbours_main },
+		{ "channels", "the applications, and what they send", channels_main },
 		{ "trace", "what passes an interface, as pcap-ng", net_trace_main },
 		{ 0 },
 	};

@@ -21,6 +21,7 @@ int net_ask_all(const struct cli *cli, const char *method, json_t *parameters, j
 int net_show_status(const json_t *reply);
 int net_show_flows(const json_t *reply);
 int net_show_neighbours(const json_t *reply);
+int net_show_channels(const json_t *reply);
 
 int net_trace_main(struct cli *cli, int argc, char **argv);
 

@@ -142,3 +142,19 @@ int net_show_neighbours(const json_t *reply)
 
 	return show(json_object_get(reply, "neighbours"), columns, members, ARRAY_SIZE(columns));
 }
+
+int net_show_channels(const json_t *reply)
+{
+	static const struct column columns[] = {
+		{ "NAME" },	     { "UID", true },	  { "PID", true },	{ "STATE" },
+		{ "INTERFACE" },     { "ENGINE", true },  { "BUFFERS", true },	{ "FREE", true },
+		{ "FLOWS", true },   { "LISTENS", true }, { "RECEIVED", true }, { "SENT", true },
+		{ "DROPPED", true }, { "STALLED" },	  { "CHANNEL" }
+	};
+	static const char *const members[] = { "name",	    "uid",	 "pid",	     "state",
+					       "interface", "engine",	 "buffers",  "free",
+					       "flows",	    "listeners", "received", "sent",
+					       "dropped",   "stalled",	 "channel" };
+
+	return show(json_object_get(reply, "channels"), columns, members, ARRAY_SIZE(columns));
+}
