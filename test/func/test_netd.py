@@ -125,7 +125,8 @@ def test_no_such_interface(net):
 
 def test_two_on_one_interface(net):
     first = net.start()
-    second = net.start(run="/run/netd2", ready=False)
+    second = net.start(run="/run/netd2", ready=False,
+                       args=("--logtostderr", "--ctrl_socket", "/run/netd2.sock"))
     assert second.finish() == 1
     assert "eth1" in second.text
     net.wire.ping(OURS)
