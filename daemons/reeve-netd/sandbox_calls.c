@@ -11,6 +11,7 @@
 #include <seccomp.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -128,6 +129,7 @@ struct choice {
 
 static const struct choice choices[] = {
 	{ SCMP_SYS(socket), 0, { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_XDP } },
+	{ SCMP_SYS(prctl), 0, { PR_SET_TIMERSLACK } },
 	{ SCMP_SYS(socketpair), 0, { AF_UNIX } },
 	/* What an interface is like, and what a reader has not read. */
 	{ SCMP_SYS(ioctl),
