@@ -9,6 +9,7 @@
 #include <linux/sockios.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -60,6 +61,7 @@ static const int allowed[] = {
 	SCMP_SYS(munmap),
 	SCMP_SYS(nanosleep),
 	SCMP_SYS(newfstatat),
+	SCMP_SYS(pause),
 	SCMP_SYS(pidfd_open),
 	SCMP_SYS(pipe2),
 	SCMP_SYS(poll),
@@ -93,6 +95,7 @@ static const int allowed[] = {
 	SCMP_SYS(uname),
 	SCMP_SYS(unlink),
 	SCMP_SYS(unlinkat),
+	SCMP_SYS(wait4),
 	SCMP_SYS(write),
 	SCMP_SYS(writev),
 };
@@ -168,14 +171,20 @@ static int add_choice(scmp_filter_ctx ctx, const struct choice *c)
 }
 
 /*
- * Threads, no processes. What clone3() is to make stands in memory, where no filter looks:
- * as if the kernel had not got it, libc falls back to clone().
+ * Threads; and the child that mech/discard.c makes, and kills, to close what a client left
+ * behind. What clone3() is to make stands in memory, where no filter looks: as if the kernel
+ * had not got it, libc falls back to clone().
  */
 static int add_threads(scmp_filter_ctx ctx)
 {
+	const unsigned fork_flags = CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD;
 	int r = allow_if(ctx, SCMP_SYS(clone),
 			 SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 
+	if (r == 0)
+		r = allow_if(ctx, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_EQ, fork_flags));
+	if (r == 0)
+		r = allow_if(ctx, SCMP_SYS(kill), SCMP_A1(SCMP_CMP_EQ, SIGKILL));
 	return r < 0 ? r : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 }
 

@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "mech/discard.h"
 #include "sandbox.h"
 
 /* Last: it has a macro named fail. */
@@ -286,6 +287,18 @@ static int make_sealed_memory(void)
 	return munmap(p, 8192) < 0 ? errno : 0;
 }
 
+/* A client's socket with something in it that nobody read. */
+static int discard_socket(void)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
+	    write(pair[1], "", 1) != 1)
+		return WRONG;
+	discard(pair[0], true);
+	return fcntl(pair[0], F_GETFD) < 0 && errno == EBADF ? 0 : WRONG;
+}
+
 /* Of prctl() that alone: naps that are as short as an engine asks for. */
 static int nap_shortly(void)
 {
@@ -314,6 +327,7 @@ static void test_what_netd_does_still_goes(void **state)
 	assert_errno(open_sockets, 0);
 	assert_errno(make_sealed_memory, 0);
 	assert_errno(nap_shortly, 0);
+	assert_errno(discard_socket, 0);
 	assert_errno(read_proc, 0);
 	status = attempt(end_by_abort);
 	assert_true(WIFSIGNALED(status));
