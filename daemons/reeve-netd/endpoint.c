@@ -326,7 +326,8 @@ bool endpoint_turn(struct endpoint *ep, uint64_t now_ns)
 bool endpoint_wants_polls(const struct endpoint *ep)
 {
 	return !atomic_load_explicit(&ep->broken, memory_order_relaxed) &&
-	       (!ep->rings || ep->waits || ep->starved_first || ep->ndone || ep->lingers);
+	       (!ep->rings || ep->polled || ep->waits || ep->starved_first || ep->ndone ||
+		ep->lingers);
 }
 
 uint64_t endpoint_deadline(const struct endpoint *ep)

@@ -82,9 +82,10 @@ struct endpoint {
 	struct channel *ch;
 	struct stack *stack; /* NULL: no engine has it */
 	uint64_t seed;
-	bool rings; /* CHAN_RINGS */
-	int bell;   /* the connection for it; -1: none */
-	void *user; /* the owner's */
+	bool rings;  /* CHAN_RINGS */
+	int bell;    /* the connection for it; -1: none */
+	bool polled; /* its bell is not heard */
+	void *user;  /* the owner's */
 
 	struct endpoint *next, *prev; /* of its engine */
 

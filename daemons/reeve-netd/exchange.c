@@ -42,9 +42,7 @@ void exchange_add(struct exchange *x, struct endpoint *ep)
 		ep->prev->next = ep->next->prev = ep;
 	}
 	x->n++;
-	/* Without it, it is one of those that have to be looked at. */
-	if (ep->bell >= 0 && epoll_ctl(x->bells, EPOLL_CTL_ADD, ep->bell, &e) < 0)
-		ep->rings = false;
+	ep->polled = ep->bell >= 0 && epoll_ctl(x->bells, EPOLL_CTL_ADD, ep->bell, &e) < 0;
 	exchange_busy(x);
 }
 
