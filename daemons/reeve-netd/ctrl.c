@@ -231,7 +231,7 @@ static void on_door(struct watch *w, uint32_t events)
 	if (!c)
 		return;
 	*c = (struct ctrl_conn){
-		.netd = d, .uid = cred.uid, .pid = cred.pid, .foreign_fds = !descriptors_refuse(fd)
+		.netd = d, .uid = cred.uid, .pid = cred.pid, .foreign_fds = d->ctrl.foreign_fds
 	};
 	if (loop_add(d->loop, &c->watch, fd, EPOLLIN, on_conn) < 0) {
 		free(c);
@@ -252,6 +252,8 @@ int ctrl_open(struct netd *d, const char *path, int fd, struct err *e)
 		r = door_open(&s->door, path, true, "ctrl_socket", e);
 	if (r < 0)
 		return r;
+	/* Who connects from now on has it from there. */
+	s->foreign_fds = !descriptors_refuse(s->door.fd);
 	r = loop_add(d->loop, &s->door_watch, s->door.fd, EPOLLIN, on_door);
 	return r < 0 ? fail(e, -r, "can't serve %s: %s", s->door.path, strerror(-r)) : 0;
 }

@@ -26,7 +26,7 @@ struct ctrl_conn {
 	struct netd *netd;
 	uid_t uid;
 	pid_t pid;
-	bool foreign_fds; /* descriptors may come in */
+	bool foreign_fds; /* as of struct ctrl */
 	struct chan_inbox in;
 	struct app *app;
 	struct chan *chan; /* whose bell it is */
@@ -36,6 +36,7 @@ struct ctrl_conn {
 struct ctrl {
 	struct door door;
 	struct watch door_watch;
+	bool foreign_fds; /* descriptors may come in */
 	struct ctrl_conn *first, *last; /* the oldest first */
 	uint32_t n;
 };
