@@ -246,3 +246,17 @@ def test_who_does_wrong_harms_nobody_else(sides, wrong):
     status, _, err = asks.end()
     assert status == 0, err
     assert client.netd.process.poll() is None and server.netd.process.poll() is None
+
+
+def test_who_stands_still_stops_its_own_peer(sides):
+    """And it, too, has all that was sent when it goes on."""
+    client, server = sides
+    ours, theirs = connected(client, server)
+    theirs.process.send_signal(signal.SIGSTOP)
+    ours.do("send", 2000, 200)
+    server.msg_gen_server(server.ip, "--local_port=900")
+    asks = client.msg_gen("--local_ip", client.ip, "--remote_ip", server.ip, "--remote_port=900",
+                          "--verify", "--msg_nr=500")
+    assert asks.finish()[0] == 0
+    theirs.process.send_signal(signal.SIGCONT)
+    assert theirs.do("recv", 200) == "2000 bytes"
