@@ -4,8 +4,23 @@
 
 #include "channel/channel.h"
 
+/*
+ * What was taken behind a thread of the application that stands still is not published as
+ * taken. If it came to the application before that, and back, there would be no room in the
+ * ring for it, as its library counts: that ends the process then.
+ */
+static void use_what_was_held(struct channel *c)
+{
+	if (!c->held)
+		return;
+	shared_ring_settle(&c->free);
+	if (!c->free.take.n)
+		c->held = 0;
+}
+
 int channel_take(struct channel *c, uint32_t *ret)
 {
+	use_what_was_held(c);
 	while (!c->nspare) {
 		int n = shared_ring_take(&c->free, c->spare, c->spare_most);
 		uint32_t kept = 0;
@@ -17,14 +32,17 @@ int channel_take(struct channel *c, uint32_t *ret)
 			if (c->spare[i] < c->nbufs)
 				c->spare[kept++] = c->spare[i];
 		c->nspare = kept;
+		c->held = c->free.take.n ? kept : 0;
 	}
+	if (c->nspare == c->held)
+		return -EAGAIN;
 	*ret = c->spare[--c->nspare];
 	return 0;
 }
 
 bool channel_has_free(const struct channel *c)
 {
-	return c->nspare || (!c->free.take.n && shared_ring_count(&c->free));
+	return c->nspare > c->held || (!c->free.take.n && shared_ring_count(&c->free));
 }
 
 /* There are more than there are buffers only if the application named some twice. */
@@ -39,7 +57,8 @@ int channel_settle(struct channel *c, bool *ret_waits)
 {
 	int n = 0;
 
-	if (c->nspare > c->spare_most)
+	use_what_was_held(c);
+	if (!c->held && c->nspare > c->spare_most)
 		n = shared_ring_put(&c->free, c->spare, c->nspare - c->spare_most / 2);
 	if (n > 0) {
 		c->nspare -= (uint32_t)n;

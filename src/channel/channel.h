@@ -29,6 +29,7 @@ struct channel {
 
 	uint32_t *spare; /* buffers that are nobody's and nobody else knows of */
 	uint32_t nspare, spare_most;
+	uint32_t held; /* the first so many: whoever counts the ring's room still counts them */
 };
 
 /*

@@ -177,6 +177,35 @@ static void test_indices_that_are_none(void **state)
 	channel_free(c);
 }
 
+/* The application reserved, and stands still: the ring counts what we took behind it. */
+static void test_behind_one_that_stopped(void **state)
+{
+	int fd;
+	struct channel *c = make(256, false, &fd);
+	struct chan_ring_end *cons = &c->free.ring.shared->cons;
+	uint32_t buf;
+	bool waits;
+
+	(void)state;
+	cons->head++;
+	assert_int_equal(channel_take(c, &buf), -EAGAIN);
+	assert_int_equal(channel_take(c, &buf), -EAGAIN);
+	assert_false(channel_has_free(c));
+	assert_int_equal(channel_settle(c, &waits), 0);
+	assert_true(waits);
+	channel_give(c, 0); /* what is not held may be used meanwhile */
+	assert_int_equal(channel_take(c, &buf), 0);
+	assert_int_equal(buf, 0);
+	assert_int_equal(channel_take(c, &buf), -EAGAIN);
+	cons->tail++;
+	assert_int_equal(channel_take(c, &buf), 0);
+	assert_int_equal(cons->tail, cons->head);
+	assert_int_equal(channel_settle(c, &waits), 0);
+	assert_false(waits);
+	close(fd);
+	channel_free(c);
+}
+
 static void test_data_within_its_buffer(void **state)
 {
 	const uint32_t room = CHAN_BUF_SIZE - sizeof(struct chan_buf);
@@ -227,6 +256,7 @@ int main(void)
 		cmocka_unit_test(test_nobody_shrinks_it),
 		cmocka_unit_test(test_buffers_come_and_go),
 		cmocka_unit_test(test_indices_that_are_none),
+		cmocka_unit_test(test_behind_one_that_stopped),
 		cmocka_unit_test(test_data_within_its_buffer),
 		cmocka_unit_test(test_a_packet),
 	};
