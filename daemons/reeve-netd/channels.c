@@ -16,6 +16,7 @@
 #include "netd.h"
 
 enum { DESCRIPTORS = 16384, LINGER_MS = 500 };
+enum { BREAKS = 20 }; /* that are logged at once; then one a second */
 
 /* --- engines --------------------------------------------------------------------------------- */
 
@@ -143,11 +144,13 @@ void channels_end(struct netd *d, struct chan *c)
 	engine_call(c->engine, let_linger, &w);
 }
 
-static void say_broken(const struct chan *c)
+static void say_broken(struct channels *s, const struct chan *c)
 {
 	struct log_line line;
 	char id[CHAN_UUID_TEXT];
 
+	if (!rate_take(&s->breaks, clock_boot_ns(), BREAKS, 1, NULL))
+		return;
 	chan_uuid_format(c->id, id);
 	log_begin(&line, LOG_WARN, "channel broken");
 	log_str(&line, "channel", id);
@@ -171,7 +174,7 @@ static void on_event(struct watch *w, uint32_t events)
 		if (!atomic_load(&c->ep->broken))
 			continue;
 		if (c->of)
-			say_broken(c);
+			say_broken(&d->channels, c);
 		channels_drop(d, c);
 	}
 }

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/rate.h"
 #include "chan_limits.h"
 #include "endpoint.h"
 #include "loop/loop.h"
@@ -51,6 +52,7 @@ struct channels {
 	uint64_t seed, numbers;
 	struct watch watch;
 	int event; /* an engine has a channel that is to go */
+	struct rate breaks;
 };
 
 int channels_open(struct netd *d, struct err *e);

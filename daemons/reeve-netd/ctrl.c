@@ -7,12 +7,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "channels.h"
 #include "mech/discard.h"
 #include "netd.h"
 #include "wire/channel.h"
+
+enum { REFUSALS = 20 }; /* that are logged at once; then one a second */
 
 /* --- a connection ----------------------------------------------------------------------------- */
 
@@ -93,14 +96,20 @@ static int answer(struct ctrl_conn *c, const struct chan_request *q, int r, cons
 	return n == sizeof(out) ? 0 : -EPIPE;
 }
 
+/* Whoever asks without end fills no log. */
 static void say_refused(const struct ctrl_conn *c, const char *what, int r)
 {
 	struct log_line line;
+	uint32_t held;
 
+	if (!rate_take(&c->netd->ctrl.refusals, clock_boot_ns(), REFUSALS, 1, &held))
+		return;
 	log_begin(&line, LOG_WARN, what);
 	log_u64(&line, "uid", c->uid);
 	log_u64(&line, "pid", (uint64_t)c->pid);
 	log_str(&line, "why", strerror(-r));
+	if (held)
+		log_u64(&line, "held_back", held);
 	log_end(&line);
 }
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/rate.h"
 #include "door.h"
 #include "loop/loop.h"
 #include "wire/chan_msg.h"
@@ -39,6 +40,7 @@ struct ctrl {
 	bool foreign_fds; /* descriptors may come in */
 	struct ctrl_conn *first, *last; /* the oldest first */
 	uint32_t n;
+	struct rate refusals;
 };
 
 /* At `path`, or `fd`, which listens already. ctrl_close() afterwards, whatever this returned. */
