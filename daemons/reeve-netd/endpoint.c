@@ -312,6 +312,7 @@ bool endpoint_turn(struct endpoint *ep, uint64_t now_ns)
 
 	if (atomic_load_explicit(&ep->broken, memory_order_relaxed))
 		return false;
+	ep->now_ns = now_ns;
 	any = ep->lingers ? linger(ep, now_ns) : serve(ep, now_ns);
 	if (channel_settle(ep->ch, &ep->waits) < 0)
 		ep_break(ep);

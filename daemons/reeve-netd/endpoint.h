@@ -68,8 +68,8 @@ struct ep_flow {
 
 	/* What has come of a message. */
 	uint32_t first, last, parts, bytes;
-	uint64_t begun; /* grows with each that begins */
-	bool starved;	/* on the list: no buffer, or no room in the ring */
+	uint64_t came_ns; /* the last of it */
+	bool starved;	  /* on the list: no buffer, or no room in the ring */
 	struct ep_flow *starved_next;
 };
 
@@ -108,10 +108,11 @@ struct endpoint {
 
 	uint32_t parts;	     /* buffers with parts of messages */
 	struct ep_flow *big; /* the one whose message may be long */
-	uint64_t begun;
-	bool choked; /* there was no buffer */
-	bool told;   /* something was put into a ring */
-	bool waits;  /* a thread of the application is in the way */
+	uint64_t big_ns;     /* since when */
+	uint64_t now_ns;     /* of this turn, or the last one */
+	bool choked;	     /* there was no buffer */
+	bool told;	     /* something was put into a ring */
+	bool waits;	     /* a thread of the application is in the way */
 	bool lingers;
 	uint64_t linger_ns;
 	_Atomic bool broken; /* it is to be taken away */

@@ -5,14 +5,23 @@
  * with it its peer.
  *
  * Several long messages at once could fill all buffers with parts and none ever become
- * whole. So a flow may have a few, and one alone of a channel more than that. If even so
- * there are only parts left, the message that began last is given up, with its flow.
+ * whole. So a flow may have a few; more than that only while the longest message would
+ * find room beside all parts, or one alone of a channel. That one has not for ever: its peer
+ * may have stopped, or send a packet now and then. If even so there are only parts left, one
+ * is given up, with its flow: of those whose peers owe us the rest the one that has waited
+ * for it longest.
  */
 #include <errno.h>
 
+#include "base/clock.h"
 #include "endpoint_impl.h"
 
-enum { FEW = 16 };
+enum {
+	FEW = 16,
+	LONGEST = (CHAN_MESSAGE_MAX + CHAN_MSS - 1) / CHAN_MSS,
+	STALLED_S = 1,
+	BIG_S = 10, /* while others wait */
+};
 
 static uint32_t few(const struct endpoint *ep)
 {
@@ -35,14 +44,31 @@ static bool starve(struct ep_flow *f)
 	return false;
 }
 
+/* All but what each side may keep in its cache is parts. */
+static bool is_hopeless(const struct endpoint *ep, uint32_t parts)
+{
+	uint32_t others = CHAN_CACHE + few(ep) + 1;
+
+	return parts + others >= ep->ch->nbufs;
+}
+
+static bool had_its_time(const struct endpoint *ep, const struct ep_flow *big)
+{
+	bool stalled = !big->starved && ep->now_ns - big->came_ns > STALLED_S * NS_PER_S;
+
+	return stalled || ep->now_ns - ep->big_ns > BIG_S * NS_PER_S;
+}
+
 static bool may_grow(struct ep_flow *f)
 {
 	struct endpoint *ep = f->ep;
 
-	if (f->parts < few(ep))
+	if (f->parts < few(ep) || !is_hopeless(ep, ep->parts + LONGEST))
 		return true;
-	if (!ep->big)
+	if (!ep->big || (ep->big != f && had_its_time(ep, ep->big))) {
 		ep->big = f;
+		ep->big_ns = ep->now_ns;
+	}
 	return ep->big == f;
 }
 
@@ -90,8 +116,8 @@ static void add_part(struct ep_flow *f, uint32_t buf, uint8_t flags, const uint8
 		ep->chain[f->last] = buf;
 	} else {
 		f->first = buf;
-		f->begun = ep->begun++;
 	}
+	f->came_ns = ep->now_ns;
 	f->last = buf;
 	f->parts++;
 	f->bytes += len;
@@ -145,34 +171,32 @@ bool endpoint_received(void *arg, struct flow *flow, uint8_t flags, const uint8_
 /* --- what had no room
  * -------------------------------------------------------------------------------- */
 
-/* All but what each side may keep in its cache is parts. */
-static bool is_hopeless(const struct endpoint *ep)
+/* The long one is the last to go; before it those that would go on if there were room. */
+static int worth(const struct ep_flow *f)
 {
-	uint32_t others = CHAN_CACHE + few(ep) + 1;
-
-	return ep->parts && ep->parts + others >= ep->ch->nbufs;
+	return f == f->ep->big ? 2 : f->starved;
 }
 
-/* The long one is the last to go. */
-static struct ep_flow *youngest(struct endpoint *ep)
+static struct ep_flow *least_worth(struct endpoint *ep)
 {
 	struct ep_flow *found = NULL;
 
 	for (uint32_t i = 0; i < ep->used_flows; i++) {
 		struct ep_flow *f = &ep->flows[i];
+		int more = found ? worth(f) - worth(found) : -1;
 
-		if (f->flow && f->parts && f != ep->big && (!found || f->begun > found->begun))
+		if (f->flow && f->parts && (more < 0 || (!more && f->came_ns < found->came_ns)))
 			found = f;
 	}
-	return found ? found : ep->big;
+	return found;
 }
 
 static void unchoke(struct endpoint *ep)
 {
 	struct ep_flow *f = NULL;
 
-	if (ep->choked && !channel_has_free(ep->ch) && is_hopeless(ep))
-		f = youngest(ep);
+	if (ep->choked && !channel_has_free(ep->ch) && is_hopeless(ep, ep->parts))
+		f = least_worth(ep);
 	if (f)
 		ep_flow_abort(f);
 	ep->choked = f != NULL;

@@ -200,6 +200,54 @@ static void test_long_ones_at_once(void **state)
 	pair_close(&t.p);
 }
 
+static struct flow *flow_of(struct endpoint *ep, uint32_t nth)
+{
+	for (uint32_t i = 0; i < ep->used_flows; i++)
+		if (ep->flows[i].flow && !nth--)
+			return ep->flows[i].flow;
+	return NULL;
+}
+
+/* As if the peer had sent so many packets of a long message, and then nothing. */
+static void stall(struct endpoint *ep, struct flow *flow, uint32_t packets)
+{
+	const uint8_t data[CHAN_MSS] = { 0 };
+
+	for (uint32_t i = 0; i < packets; i++)
+		endpoint_received(NULL, flow, i ? MACHNET_MORE : MACHNET_FIRST | MACHNET_MORE, data,
+				  sizeof(data));
+	assert_int_equal(ep->parts, packets);
+}
+
+static void behind_one_that_stalls(uint32_t buffers, uint32_t parts, uint32_t len, uint32_t aborted)
+{
+	struct endpoint *other;
+	struct chan_flow flow;
+	struct two t;
+
+	open_two(&t, buffers, NULL);
+	pair_run(&t.p, NS_PER_MS);
+	stall(t.b, flow_of(t.b, 0), parts);
+	other = pair_channel(&t.p.hosts[0], CHAN_BUFS_MAX, false);
+	assert_int_equal(pair_connect(&t.p, other, t.b, PORT + 1, &flow), 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_true(app_send(other->ch, &flow, len, i));
+		assert_int_equal(wait_message(&t, t.b, i, NULL), len);
+	}
+	assert_int_equal(t.b->stats.aborted, aborted);
+	assert_int_equal(t.b->parts, aborted ? 0 : parts);
+	pair_close(&t.p);
+}
+
+/* Nobody is kept waiting by a peer that stops; it goes only if its buffers are needed. */
+static void test_a_peer_that_stops_within_a_message(void **state)
+{
+	(void)state;
+	behind_one_that_stalls(CHAN_BUFS_MAX, 2000, CHAN_MESSAGE_MAX, 0);
+	behind_one_that_stalls(256, 50, 100 * CHAN_MSS, 0);
+	behind_one_that_stalls(256, 120, 150 * CHAN_MSS, 1);
+}
+
 /* One that no buffers there are can hold. */
 static void test_too_long_for_the_channel(void **state)
 {
@@ -507,6 +555,7 @@ int main(void)
 		cmocka_unit_test(test_back_to_back),
 		cmocka_unit_test(test_one_flow_stuck),
 		cmocka_unit_test(test_long_ones_at_once),
+		cmocka_unit_test(test_a_peer_that_stops_within_a_message),
 		cmocka_unit_test(test_too_long_for_the_channel),
 		cmocka_unit_test(test_requests_that_fail),
 		cmocka_unit_test(test_unlisten),
