@@ -57,6 +57,23 @@ static void test_those_of_others(void **state)
 	}
 }
 
+/* A host may have routes for what it is not to reach; they make no address its own. */
+static void test_routes_that_refuse(void **state)
+{
+	static const char *const kinds[] = { "prohibit", "blackhole", "unreachable", "throw" };
+
+	(void)state;
+	begin();
+	for (int i = 0; i < 4; i++) {
+		run("ip route add %s 198.51.100.0/24", kinds[i]);
+		run("ip -6 route add %s 2001:db8:5::/64", kinds[i]);
+		assert_int_equal(has("198.51.100.7", va), 0);
+		assert_int_equal(has("2001:db8:5::7", va), 0);
+		run("ip route del %s 198.51.100.0/24", kinds[i]);
+		run("ip -6 route del %s 2001:db8:5::/64", kinds[i]);
+	}
+}
+
 static void test_one_that_comes_and_goes(void **state)
 {
 	(void)state;
@@ -72,6 +89,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_its_own),
 		cmocka_unit_test(test_those_of_others),
+		cmocka_unit_test(test_routes_that_refuse),
 		cmocka_unit_test(test_one_that_comes_and_goes),
 	};
 
