@@ -182,9 +182,12 @@ void nic_leave_one(struct core *core, uint32_t ifindex);
 /* Those that have had no user for long enough; the others' time comes later. */
 void nics_close_unused(struct core *core, uint64_t boot_ns);
 void nic_forget_socket(struct conn *c);
-/* nic_address.c: `on` 0: what reeved is told of one that ends, also in the ledger. */
+/*
+ * nic_address.c: `on` 0: what reeved is told of one that ends, also in the ledger. false:
+ * which it was is not known any more; reeved drops what nobody names.
+ */
 struct pp_nic_address;
-void address_message(const struct lease *l, uint32_t on, struct pp_nic_address *m);
+bool address_message(const struct lease *l, uint32_t on, struct pp_nic_address *m);
 /* nic_flow.c */
 struct pp_nic_flow;
 /* What reeved is told of one that ends, also in the ledger; false: it never was. */

@@ -21,8 +21,10 @@ struct adding {
 	struct ipaddr address;
 };
 
-void address_message(const struct lease *l, uint32_t on, struct pp_nic_address *m)
+bool address_message(const struct lease *l, uint32_t on, struct pp_nic_address *m)
 {
+	if (!ipaddr_is_unicast(&l->address))
+		return false;
 	*m = (struct pp_nic_address){
 		.head.type = PP_NIC_ADDRESS,
 		.ifindex = l->res.scope,
@@ -30,6 +32,7 @@ void address_message(const struct lease *l, uint32_t on, struct pp_nic_address *
 		.on = on,
 		.address = l->address,
 	};
+	return true;
 }
 
 static void refuse(struct conn *c, const struct adding *a, int error, const char *why)
@@ -108,11 +111,10 @@ static void run_address(struct conn *c, struct nic *nic, const struct nic_op *op
 		return;
 	}
 	if (ledger_set_address(core->ledger, a.lease, &op->address) < 0 ||
-	    ledger_lease(core->ledger, a.lease, &l) < 0) {
+	    ledger_lease(core->ledger, a.lease, &l) < 0 || !address_message(&l, 1, &m)) {
 		undo(c, &a, ENOSPC, "there are as many addresses as can be kept");
 		return;
 	}
-	address_message(&l, 1, &m);
 	if (ask(core, c, &m, made, &a, sizeof(a)) < 0)
 		undo(c, &a, ENOMEM, "out of memory");
 }

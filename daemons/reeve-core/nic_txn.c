@@ -359,8 +359,7 @@ static bool off_message(struct core *core, const struct lease *l, union pp_msg *
 						    .port = (uint16_t)l->res.id };
 		return true;
 	case RES_ADDRESS:
-		address_message(l, 0, &m->nic_address);
-		return true;
+		return address_message(l, 0, &m->nic_address);
 	case RES_FLOW:
 		return flow_off_message(l, &m->nic_flow);
 	default:

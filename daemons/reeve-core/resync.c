@@ -194,14 +194,12 @@ static void ask_queue(struct core *core, const struct lease *l)
 
 static void ask_address(struct core *core, const struct lease *l)
 {
-	static const struct ipaddr none;
 	struct pp_nic_address m;
 
-	if (ipaddr_equal(&l->address, &none)) {
+	if (!address_message(l, 1, &m)) {
 		lose(core, l->id, "what it was for is not known");
 		return;
 	}
-	address_message(l, 1, &m);
 	ask_for(core, &m, kept_or_lost, &l->id, sizeof(l->id));
 }
 
