@@ -37,7 +37,7 @@ struct ctrl_conn {
 struct ctrl {
 	struct door door;
 	struct watch door_watch;
-	bool foreign_fds; /* descriptors may come in */
+	bool foreign_fds;		/* descriptors may come in */
 	struct ctrl_conn *first, *last; /* the oldest first */
 	uint32_t n;
 	struct rate refusals;
