@@ -332,8 +332,7 @@ int channels_add(struct netd *d, const struct chan_request *q, uid_t uid,
 	return 0;
 }
 
-/* --- all of it
- * ------------------------------------------------------------------------------------ */
+/* --- all of it --------------------------------------------------------------------------- */
 
 /* More than the usual thousand, as far as we may. */
 static uint64_t raise_descriptors(void)

@@ -83,8 +83,7 @@ static void on_chan_ended(void *owner)
 	hang_up(c);
 }
 
-/* --- messages
- * ------------------------------------------------------------------------------------- */
+/* --- messages ---------------------------------------------------------------------------- */
 
 static int answer(struct ctrl_conn *c, const struct chan_request *q, int r, const int *fd)
 {
@@ -191,8 +190,7 @@ static void on_conn(struct watch *w, uint32_t events)
 		loop_mod(w, EPOLLRDHUP);
 }
 
-/* --- the door
- * --------------------------------------------------------------------------------------- */
+/* --- the door ---------------------------------------------------------------------------- */
 
 /* The oldest that has nothing, of that uid or of any: room for one more. */
 static bool make_room(struct ctrl *s, const uid_t *uid)

@@ -188,8 +188,7 @@ bool ep_ask(struct endpoint *ep, uint64_t now)
 	return r > 0;
 }
 
-/* --- how it ended
- * ---------------------------------------------------------------------------------- */
+/* --- how it ended ------------------------------------------------------------------------ */
 
 void endpoint_connected(void *arg, struct flow *flow, int error)
 {

@@ -28,8 +28,7 @@ static uint32_t few(const struct endpoint *ep)
 	return ep->ch->nbufs / 32 < FEW ? ep->ch->nbufs / 32 : FEW;
 }
 
-/* --- who waits
- * ------------------------------------------------------------------------------------ */
+/* --- who waits --------------------------------------------------------------------------- */
 
 static bool starve(struct ep_flow *f)
 {
@@ -72,8 +71,7 @@ static bool may_grow(struct ep_flow *f)
 	return ep->big == f;
 }
 
-/* --- parts
- * ------------------------------------------------------------------------------------------ */
+/* --- parts ------------------------------------------------------------------------------- */
 
 /* They are the application's, or nobody's. */
 static void forget_parts(struct ep_flow *f)
@@ -168,8 +166,7 @@ bool endpoint_received(void *arg, struct flow *flow, uint8_t flags, const uint8_
 	return true;
 }
 
-/* --- what had no room
- * -------------------------------------------------------------------------------- */
+/* --- what had no room -------------------------------------------------------------------- */
 
 /* The long one is the last to go; before it those that would go on if there were room. */
 static int worth(const struct ep_flow *f)

@@ -91,8 +91,7 @@ static struct ep_flow *next_sender(struct endpoint *ep)
 	return f;
 }
 
-/* --- what is not sent
- * ----------------------------------------------------------------------------- */
+/* --- what is not sent -------------------------------------------------------------------- */
 
 static void drop(struct endpoint *ep, uint32_t buf)
 {
@@ -144,8 +143,7 @@ static bool take_out_trash(struct endpoint *ep, struct budget *b)
 	return any;
 }
 
-/* --- from the ring
- * ------------------------------------------------------------------------------------ */
+/* --- from the ring ----------------------------------------------------------------------- */
 
 static void route(struct endpoint *ep, uint32_t buf)
 {
@@ -181,8 +179,7 @@ bool ep_route(struct endpoint *ep, uint32_t most)
 	return n;
 }
 
-/* --- a message
- * ---------------------------------------------------------------------------------------- */
+/* --- a message --------------------------------------------------------------------------- */
 
 /* All of it is held against the one header that was read; false: it makes no sense. */
 static bool open_buffer(const struct endpoint *ep, struct ep_out *out, uint32_t buf)

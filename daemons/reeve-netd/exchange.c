@@ -89,8 +89,7 @@ bool exchange_turn(struct exchange *x, uint64_t now_ns)
 	return serve(x, x->n < TURN ? x->n : TURN, now_ns);
 }
 
-/* --- sleep
- * ---------------------------------------------------------------------------------------- */
+/* --- sleep ------------------------------------------------------------------------------- */
 
 static void tell_all(struct exchange *x, bool sleeps)
 {

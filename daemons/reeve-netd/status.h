@@ -43,8 +43,7 @@ struct status {
 int status_open(struct netd *d, const char *dir, int fd, struct err *e);
 void status_close(struct netd *d);
 
-/* --- the methods: status_list.c, status_chan.c, tracer.c
- * ---------------------------------------------- */
+/* --- the methods: status_list.c, status_chan.c, tracer.c --------------------------------- */
 
 /* What a call is answered with; an `error` has `parameters`, too. NULL: out of memory. */
 struct answer {

@@ -383,8 +383,7 @@ static void run(struct world *w, uint64_t ns)
 		check_host(&w->hosts[i]);
 }
 
-/* --- what the third wire says
- * ---------------------------------------------------------------------- */
+/* --- what the third wire says ------------------------------------------------------------ */
 
 /* Packets in an honest host's name: as src/stack/input.c would read them. */
 static bool lies(const struct ether *h, uint8_t *at, uint32_t len)
@@ -613,8 +612,7 @@ static void op_echo(struct world *w)
 	say_ip(w, to, frame, &ip);
 }
 
-/* --- what users do
- * -------------------------------------------------------------------------------- */
+/* --- what users do ----------------------------------------------------------------------- */
 
 static void op_connect(struct world *w)
 {
@@ -721,8 +719,7 @@ static void (*const operations[])(struct world *w) = {
 	op_put,	 op_leave, op_mood,   op_deaf, op_talk,	 op_faults, op_listen, op_ping,
 };
 
-/* --- from the beginning to the end
- * ----------------------------------------------------------------- */
+/* --- from the beginning to the end ------------------------------------------------------- */
 
 static void open_host(struct world *w, uint32_t number)
 {

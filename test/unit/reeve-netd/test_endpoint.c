@@ -271,8 +271,7 @@ static void test_too_long_for_the_channel(void **state)
 	pair_close(&t.p);
 }
 
-/* --- requests
- * ------------------------------------------------------------------------------------- */
+/* --- requests ---------------------------------------------------------------------------- */
 
 static int ask(struct two *t, struct endpoint *ep, uint32_t op, uint32_t ip, uint16_t port)
 {
@@ -342,8 +341,7 @@ static void test_disconnect(void **state)
 	pair_close(&t.p);
 }
 
-/* --- ends
- * -------------------------------------------------------------------------------------------- */
+/* --- ends -------------------------------------------------------------------------------- */
 
 static void test_what_was_sent_goes_after_the_end(void **state)
 {
@@ -376,8 +374,7 @@ static void test_an_engine_after_another(void **state)
 	pair_close(&t.p);
 }
 
-/* --- what makes no sense
- * -------------------------------------------------------------------------------- */
+/* --- what makes no sense ----------------------------------------------------------------- */
 
 /* Another channel's flow, though the tuple is right. */
 static void test_a_flow_of_another(void **state)
@@ -504,8 +501,7 @@ static void test_a_broken_ring(void **state)
 	}
 }
 
-/* --- fair shares
- * -------------------------------------------------------------------------------------------- */
+/* --- fair shares ------------------------------------------------------------------------- */
 
 /* One with as much as it can have under way takes nothing from those that ask for little. */
 static void test_a_greedy_one(void **state)

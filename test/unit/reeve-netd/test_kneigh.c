@@ -155,8 +155,7 @@ static int close_netd(void **state)
 	return 0;
 }
 
-/* --- what engines do and know
- * --------------------------------------------------------------------- */
+/* --- what engines do and know ------------------------------------------------------------ */
 
 struct look {
 	struct ipaddr ip;

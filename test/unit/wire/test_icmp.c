@@ -302,8 +302,7 @@ static void test_none_over_ipv4(void **state)
 	assert_int_equal(m.kind, ICMP_OTHER);
 }
 
-/* --- back and forth
- * -------------------------------------------------------------------------------- */
+/* --- back and forth ---------------------------------------------------------------------- */
 
 static void round_trip(uint64_t *seed, bool is6, struct icmp *m)
 {
