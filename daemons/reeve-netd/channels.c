@@ -164,10 +164,10 @@ static void on_event(struct watch *w, uint32_t events)
 {
 	struct netd *d = watch_owner(w, struct netd, channels.watch);
 	struct chan *next;
-	uint64_t count;
+	uint64_t times;
 
 	(void)events;
-	if (read(w->fd, &count, sizeof(count)) < 0)
+	if (read(w->fd, &times, sizeof(times)) < 0)
 		return;
 	for (struct chan *c = d->channels.list; c; c = next) {
 		next = c->next;

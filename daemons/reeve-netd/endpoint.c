@@ -25,7 +25,7 @@ static int allocate(struct endpoint *ep, uint32_t flows)
 	ep->max_flows = flows;
 	ep->table_mask = size - 1;
 	ep->flows = calloc(flows, sizeof(*ep->flows));
-	ep->table = calloc(size, sizeof(*ep->table));
+	ep->table = calloc(size, sizeof(struct ep_flow *));
 	ep->queued = malloc(ep->ch->nbufs * sizeof(*ep->queued));
 	ep->chain = calloc(ep->ch->nbufs, sizeof(*ep->chain));
 	return ep->flows && ep->table && ep->queued && ep->chain ? 0 : -ENOMEM;

@@ -52,7 +52,7 @@ int net_flags_parse(const struct net_flag *own, int argc, char *const *argv,
 		    struct net_std_flags *ret, struct err *e);
 
 /* The lines of --help that are about flags: about a program's own, or about all. */
-void net_flags_print_own(FILE *f, const struct net_flag *own);
+void net_flags_print_own(FILE *f, const struct net_flag *flags);
 void net_flags_print(FILE *f, const struct net_flag *own);
 
 #endif

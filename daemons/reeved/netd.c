@@ -93,14 +93,14 @@ static char *log_format(const struct reeved *d)
 
 static char *log_level(const struct reeved *d)
 {
-	static char *const flags[LOG_LEVEL_MAX] = {
+	static const char *const flags[LOG_LEVEL_MAX] = {
 		[LOG_ERR] = "--minloglevel=2",
 		[LOG_WARN] = "--minloglevel=1",
 		[LOG_INFO] = "--v=0",
 		[LOG_DEBUG] = "--v=1",
 	};
 
-	return flags[conf_log_level(&d->conf, d->opt.log_level)];
+	return (char *)flags[conf_log_level(&d->conf, d->opt.log_level)];
 }
 
 static int run(struct reeved *d, int config, int log, int *ret_pidfd, struct err *e)

@@ -77,7 +77,7 @@ static uint8_t *at(const struct channel *c, uint32_t buf)
 void channel_read(const struct channel *c, uint32_t buf, struct chan_buf *ret)
 {
 	const volatile uint64_t *from = (const volatile uint64_t *)(const void *)at(c, buf);
-	uint64_t words[sizeof(*ret) / sizeof(uint64_t)];
+	uint64_t words[sizeof(*ret) / sizeof(uint64_t)] = { 0 };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		words[i] = from[i];

@@ -2,6 +2,7 @@
 /* How the memory is made. What is done with it is in buffers.c. */
 #include "channel/channel.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -152,6 +153,7 @@ int channel_new(uint32_t buffers, const uint8_t id[static CHAN_UUID], bool rings
 		channel_free(c);
 		return r;
 	}
+	assert(c->base);
 	fill(c, &l, id, rings);
 	*ret = c;
 	*ret_fd = take_fd(&fd);

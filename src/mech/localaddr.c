@@ -39,7 +39,8 @@ static int source_of(int family, int broadcast, const void *to, socklen_t len, v
 /* A broadcast address, to which there is a way for who asks for it alone, is the kernel's. */
 static int has_ipv4(const struct ipaddr *a)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(ANY_PORT) }, from;
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(ANY_PORT) };
+	struct sockaddr_in from = { 0 };
 	int r;
 
 	memcpy(&to.sin_addr, ipaddr_4(a), sizeof(to.sin_addr));
@@ -51,7 +52,8 @@ static int has_ipv4(const struct ipaddr *a)
 
 static int has_ipv6(const struct ipaddr *a, uint32_t ifindex)
 {
-	struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_port = htons(ANY_PORT) }, from;
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_port = htons(ANY_PORT) };
+	struct sockaddr_in6 from = { 0 };
 	int r;
 
 	memcpy(&to.sin6_addr, a->b, sizeof(to.sin6_addr));
