@@ -413,12 +413,12 @@ def test_no_descriptor_is_left_behind(reeved, house):
             native.close()
             peer.kill()
         # Sockets of reeved: two doors, the core, ethtool, one client; of the core: reeved,
-        # two of netlink, the client. Others, of reeved: the loop, signals, a timer, the core
+        # two of netlink, the client. Others, of reeved: the loop, signals, two timers, the core
         # as a process; of the core: the loop, two timers, the client as a process.
         with reeved.connect_native() as native:
             native.call("Status")
             mtl.poll_until(lambda: [[names.count(kind) for kind in ("socket", "anon_inode")]
-                                    for names in files()] == [[5, 4], [4, 4]],
+                                    for names in files()] == [[5, 5], [4, 4]],
                            "what was opened for them is closed")
             return files()
 
