@@ -239,6 +239,7 @@ def test_bits_that_flipped(house, seed):
     reeved = house.start()
     held = lcores_of(reeved)
     assert held <= set(HELD)
+    reeved.wait_log(r"\bready\b")  # what was found is said before
     log = "\n".join(reeved.log())
     assert held == set(HELD) or "the journal was damaged" in log or "is not known" in log, log
     with reeved.connect_mtl() as other:
