@@ -117,7 +117,7 @@ void channels_drop(struct netd *d, struct chan *c)
 	take_engine(d, c);
 	if (c->ended)
 		c->ended(c->owner);
-	endpoint_free(c->ep);
+	stock_drop(&d->channels.stock, c->ep);
 	free(c);
 }
 
@@ -277,14 +277,15 @@ static int check(const struct channels *s, const struct chan_request *q, uid_t u
 		       : -EDQUOT;
 }
 
-static int make(const struct channels *s, const struct chan_request *q, uint32_t buffers,
-		struct chan *c, int *ret_fd)
+static int make(struct channels *s, const struct chan_request *q, uint32_t buffers, struct chan *c,
+		int *ret_fd)
 {
 	struct channel *ch;
-	int r = channel_new(buffers, q->channel, q->rings, &ch, ret_fd);
+	int r = stock_take(&s->stock, buffers, &ch, ret_fd);
 
 	if (r < 0)
 		return r;
+	channel_begin(ch, q->channel, q->rings);
 	r = endpoint_new(ch, q->rings, s->limits.flows, s->seed, &c->ep);
 	if (r < 0) {
 		channel_free(ch);
@@ -368,6 +369,12 @@ int channels_open(struct netd *d, struct err *e)
 	return r < 0 ? fail(e, -r, "can't set up channels: %s", strerror(-r)) : 0;
 }
 
+void channels_stock(struct netd *d)
+{
+	if (stock_open(&d->channels.stock) < 0)
+		log_say(LOG_WARN, "no stock", "memory for channels is made when it is asked for");
+}
+
 void channels_close(struct netd *d)
 {
 	struct channels *s = &d->channels;
@@ -376,6 +383,7 @@ void channels_close(struct netd *d)
 		channels_drop(d, s->list);
 	while (s->apps)
 		channels_unregister(d, s->apps);
+	stock_close(&s->stock);
 	loop_del(&s->watch);
 	if (s->event > 0)
 		close(s->event);

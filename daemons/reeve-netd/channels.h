@@ -17,6 +17,7 @@
 #include "chan_limits.h"
 #include "endpoint.h"
 #include "loop/loop.h"
+#include "stock.h"
 #include "wire/chan_msg.h"
 
 struct engine;
@@ -49,6 +50,7 @@ struct channels {
 	struct chan_limits limits;
 	struct app *apps;
 	struct chan *list;
+	struct stock stock;
 	uint64_t seed, numbers;
 	struct watch watch;
 	int event; /* an engine has a channel that is to go */
@@ -56,6 +58,8 @@ struct channels {
 };
 
 int channels_open(struct netd *d, struct err *e);
+/* From now on memory is made ahead: by a thread, which has the rights that are left now. */
+void channels_stock(struct netd *d);
 void channels_close(struct netd *d);
 
 /* -EEXIST: the id is taken; -ENOMEM. */

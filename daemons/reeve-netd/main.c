@@ -173,8 +173,10 @@ static int start(const struct options *o, struct err *e)
 		r = tenancy_open(&netd.tenancy, o->reeve, netd.loop, e);
 	if (r == 0)
 		r = give_up_rights(o, e);
-	if (r == 0)
+	if (r == 0) {
+		channels_stock(&netd);
 		r = open_ifaces(e);
+	}
 	return r == 0 ? links_open(&netd, e) : r;
 }
 

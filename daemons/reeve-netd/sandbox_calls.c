@@ -67,6 +67,7 @@ static const int allowed[] = {
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
 	SCMP_SYS(pread64),
+	SCMP_SYS(pwrite64),
 	SCMP_SYS(prlimit64),
 	SCMP_SYS(read),
 	SCMP_SYS(readlink),

@@ -7,8 +7,8 @@
  * The application has it, too, and can't shrink it: it is sealed. What is read from it
  * is a copy that was read once.
  *
- * One thread at a time has a channel; none of the calls but channel_new() and
- * channel_free() is a system call or allocates.
+ * One thread at a time has a channel; none of the calls once it has begun, channel_free()
+ * aside, is a system call or allocates.
  */
 #ifndef REEVE_CHANNEL_CHANNEL_H
 #define REEVE_CHANNEL_CHANNEL_H
@@ -33,12 +33,19 @@ struct channel {
 };
 
 /*
- * All of its memory is there when this returns. *ret_fd is to be given to the application.
- * -EINVAL: `buffers` is no power of two from CHAN_BUFS_MIN to CHAN_BUFS_MAX; -ENOMEM, -ENOSPC,
- * -EMFILE and the like.
+ * All of its memory is there when this returns. *ret_fd is to be given to the application
+ * after channel_begin(). -EINVAL: `buffers` is no power of two from CHAN_BUFS_MIN to
+ * CHAN_BUFS_MAX; -ENOMEM, -ENOSPC, -EMFILE and the like.
  */
-int channel_new(uint32_t buffers, const uint8_t id[static CHAN_UUID], bool rings,
-		struct channel **ret, int *ret_fd);
+int channel_new(uint32_t buffers, struct channel **ret, int *ret_fd);
+/* Whose it is; `rings`: as in wire/channel.h. */
+void channel_begin(struct channel *c, const uint8_t id[static CHAN_UUID], bool rings);
+/*
+ * Between the two it may be parked: its pages stay, but they are not in our page tables
+ * until it is unparked. -ENOMEM; then it is only good for channel_free().
+ */
+int channel_park(struct channel *c);
+int channel_unpark(struct channel *c, int fd);
 void channel_free(struct channel *c); /* accepts NULL */
 /* Of one with so many, and what is kept for it besides. */
 size_t channel_bytes(uint32_t buffers);

@@ -19,7 +19,6 @@ static_assert(offsetof(MachnetMsgHdr_t, msg_iov) == 16, "as the reference");
 static_assert(offsetof(MachnetMsgHdr_t, msg_iovlen) == 24, "as the reference");
 static_assert(offsetof(MachnetMsgHdr_t, flags) == 32, "as the reference");
 
-enum { BUFFERS = 4096 };
 
 static int told(int r)
 {
@@ -45,7 +44,7 @@ void *machnet_attach_with(const struct machnet_attach_opts *opts)
 	if (opts && opts->size)
 		memcpy(&o, opts, opts->size < sizeof(o) ? opts->size : sizeof(o));
 	if (!o.buffers)
-		o.buffers = BUFFERS;
+		o.buffers = CHAN_BUFS_USUAL;
 	if (o.buffers < CHAN_BUFS_MIN || o.buffers > CHAN_BUFS_MAX || o.buffers & (o.buffers - 1))
 		r = -EINVAL;
 	if (r == 0)

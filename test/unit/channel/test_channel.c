@@ -23,7 +23,8 @@ static struct channel *make(uint32_t buffers, bool rings, int *ret_fd)
 {
 	struct channel *c;
 
-	assert_int_equal(channel_new(buffers, id, rings, &c, ret_fd), 0);
+	assert_int_equal(channel_new(buffers, &c, ret_fd), 0);
+	channel_begin(c, id, rings);
 	return c;
 }
 
@@ -111,9 +112,9 @@ static void test_sizes(void **state)
 		close(fd);
 		channel_free(c);
 	}
-	assert_int_equal(channel_new(CHAN_BUFS_MIN / 2, id, true, &c, &fd), -EINVAL);
-	assert_int_equal(channel_new(CHAN_BUFS_MAX * 2, id, true, &c, &fd), -EINVAL);
-	assert_int_equal(channel_new(1000, id, true, &c, &fd), -EINVAL);
+	assert_int_equal(channel_new(CHAN_BUFS_MIN / 2, &c, &fd), -EINVAL);
+	assert_int_equal(channel_new(CHAN_BUFS_MAX * 2, &c, &fd), -EINVAL);
+	assert_int_equal(channel_new(1000, &c, &fd), -EINVAL);
 }
 
 static void test_nobody_shrinks_it(void **state)
@@ -126,6 +127,27 @@ static void test_nobody_shrinks_it(void **state)
 	assert_int_equal(errno, EPERM);
 	assert_int_equal(ftruncate(fd, 1 << 30), -1);
 	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
+	close(fd);
+	channel_free(c);
+}
+
+/* What points into it is right again. */
+static void test_parked(void **state)
+{
+	struct channel *c;
+	uint32_t buf;
+	int fd;
+
+	(void)state;
+	assert_int_equal(channel_new(256, &c, &fd), 0);
+	assert_int_equal(channel_park(c), 0);
+	assert_int_equal(channel_unpark(c, fd), 0);
+	channel_begin(c, id, true);
+	assert_int_equal(c->ctx->magic, CHAN_MAGIC);
+	assert_int_equal(c->ctx->size, c->size);
+	for (uint32_t i = 0; i < 255; i++)
+		assert_int_equal(channel_take(c, &buf), 0);
+	assert_int_equal(channel_take(c, &buf), -EAGAIN);
 	close(fd);
 	channel_free(c);
 }
@@ -254,6 +276,7 @@ int main(void)
 		cmocka_unit_test(test_as_recorded),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_nobody_shrinks_it),
+		cmocka_unit_test(test_parked),
 		cmocka_unit_test(test_buffers_come_and_go),
 		cmocka_unit_test(test_indices_that_are_none),
 		cmocka_unit_test(test_behind_one_that_stopped),

@@ -87,7 +87,8 @@ struct endpoint *pair_channel(struct pair_host *h, uint32_t buffers, bool rings)
 	struct channel *c;
 	int fd;
 
-	must(channel_new(buffers, id, rings, &c, &fd) == 0, "no channel");
+	must(channel_new(buffers, &c, &fd) == 0, "no channel");
+	channel_begin(c, id, rings);
 	close(fd);
 	must(endpoint_new(c, rings, FLOWS, 1, &ep) == 0, "no endpoint");
 	h->eps[h->neps++] = ep;
