@@ -30,7 +30,7 @@ test:
 	@scripts/test $(TEST)
 
 bench: build
-	@scripts/deps test
+	@scripts/deps bench
 	@rm -rf $(BUILD)/stage
 	@$(MESON) install -C $(BUILD) --quiet --destdir stage
 	@scripts/bench $(BUILD) $(BUILD)/stage$(PREFIX)

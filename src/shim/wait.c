@@ -2,12 +2,13 @@
 #include "shim/wait.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <time.h>
 
 #include "base/clock.h"
 
 enum {
-	SPINS = 200,
+	SPIN_NS = 50000,
 	NAP_NS = 20000, /* the first; each is twice as long as the one before */
 	NAP_MAX_NS = 1000000,
 };
@@ -78,19 +79,25 @@ static int sleep_armed(struct channel *c, const struct wait *w, uint64_t ns)
 	return r;
 }
 
-static bool spin(const struct channel *c, const struct wait *w)
-{
-	for (int i = 0; i < SPINS; i++) {
-		if (w->ready(c))
-			return true;
-		ring_pause();
-	}
-	return false;
-}
-
 static uint64_t least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+/*
+ * A sleep, and being woken from it, take longer than most answers. The engine may share this
+ * CPU, and then it is the one to go on.
+ */
+static bool spin(const struct channel *c, const struct wait *w, uint64_t deadline_ns)
+{
+	uint64_t end = least(clock_mono_ns() + SPIN_NS, deadline_ns);
+
+	do {
+		if (w->ready(c))
+			return true;
+		sched_yield();
+	} while (clock_mono_ns() < end);
+	return false;
 }
 
 int wait_until(struct channel *c, const struct wait *w, uint64_t deadline_ns)
@@ -99,7 +106,7 @@ int wait_until(struct channel *c, const struct wait *w, uint64_t deadline_ns)
 	uint64_t step = NAP_NS;
 	int r = 0;
 
-	if (spin(c, w))
+	if (spin(c, w, deadline_ns))
 		return 0;
 	while (r == 0 && !w->ready(c)) {
 		uint64_t now = deadline_ns == WAIT_FOR_EVER ? 0 : clock_mono_ns(), left;

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 
+import apps
 import crash
 import net
 import nic
@@ -187,6 +188,7 @@ class Bench:
             nic.measure(self)
             crash.measure(self)
             net.measure(self)
+            apps.measure(self)
         with open(os.path.join(self.out, "results.json"), "w", encoding="ascii") as file:
             json.dump(self.rows, file, indent=1)
             file.write("\n")

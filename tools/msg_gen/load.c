@@ -13,7 +13,7 @@
 #include "msg_gen.h"
 
 enum {
-	SPIN_NS = 20000,
+	SPIN_NS = 50000,
 	SEND_MS = 100, /* so often a server without room looks whether it shall end */
 };
 
