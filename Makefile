@@ -45,10 +45,12 @@ format:
 	git ls-files -z '*.[ch]' | xargs -0 clang-format -i
 
 # Random clients while the core is killed: KILLS times, else for SECONDS. SEED repeats a run;
-# VICTIM=reeved kills that one.
+# VICTIM=reeved kills that one. Then applications that write into their channels while messages
+# pass, under sanitizers, for SECONDS.
 soak:
 	@scripts/deps test
 	@KILLS=$(KILLS) SECONDS=$(SECONDS) SEED=$(SEED) VICTIM=$(VICTIM) scripts/soak $(TEST)
+	@scripts/fuzz $(TEST)/fuzz $(SECONDS) channel
 
 # Each target for SECONDS; what it finds stays in $(TEST)/fuzz.
 SECONDS = 60
