@@ -69,8 +69,10 @@ static void sleep_if_idle(struct engine *e)
 	atomic_store(&e->asleep, true);
 	now = clock_mono_ns();
 	if (!stack_poll(e->stack, now) && exchange_sleep(&e->exchange, now) &&
-	    !atomic_load(&e->called) && !atomic_load(&e->stop))
+	    !atomic_load(&e->called) && !atomic_load(&e->stop)) {
+		stack_rest(e->stack);
 		wait_for_work(e, now);
+	}
 	atomic_store(&e->asleep, false);
 	exchange_awake(&e->exchange);
 }

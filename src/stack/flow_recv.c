@@ -4,22 +4,32 @@
  * frame; what comes early is kept, and so is what the user has no room for. That is not
  * acknowledged until it is taken, so a user that reads nothing stops its own peer.
  *
- * What comes in its turn is acknowledged once for all that one poll took; what shows a
- * loss at once, so that the peer can count.
+ * What comes in its turn is acknowledged with what goes next, since a frame alone costs as
+ * much as many together; before the peer could wait for it, by itself. What shows a loss is
+ * at once, so that the peer can count.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "stack/impl.h"
 
+/* Less than a wake-up takes, and less than the least window. */
+enum { OWE_US = 30, OWE_MOST = 8 };
+
 static void owe_ack(struct flow *f)
 {
+	struct stack *s = f->stack;
+
+	if (!s->owed++)
+		s->owed_ns = s->now + OWE_US * 1000;
+	if (s->owed >= OWE_MOST)
+		s->owed_ns = s->now;
 	f->owes_ack = true;
 	if (f->in_owe_ack)
 		return;
 	f->in_owe_ack = true;
-	f->owe_next = f->stack->owe_ack;
-	f->stack->owe_ack = f;
+	f->owe_next = s->owe_ack;
+	s->owe_ack = f;
 }
 
 void recv_owed(struct stack *s)
@@ -32,6 +42,7 @@ void recv_owed(struct stack *s)
 		if (f->owes_ack && flow_is_up(f))
 			send_ack(f);
 	}
+	s->owed = 0;
 }
 
 /* --- in turn ------------------------------------------------------------------------------ */
@@ -172,7 +183,6 @@ void flow_resume(struct flow *f)
 		return;
 	f->stuck = false;
 	deliver_held(f);
-	recv_owed(f->stack);
 }
 
 void recv_drop(struct flow *f)

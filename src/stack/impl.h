@@ -122,6 +122,9 @@ struct stack {
 	struct flow **heap;
 	uint32_t nheap;
 	struct flow *owe_ack, *stalled;
+	uint32_t owed;	  /* packets that are to be acknowledged */
+	uint64_t owed_ns; /* when, at the latest, if there are any */
+	bool sending;	  /* something goes with the next flush */
 	uint32_t half_open_at;
 
 	struct listener *listeners;

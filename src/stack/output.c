@@ -83,6 +83,7 @@ void output(struct stack *s, const struct mac *to, const struct ip *ip)
 
 	put_ether(s, frame, to, ipaddr_is4(&ip->src) ? ETHER_IPV4 : ETHER_IPV6);
 	ip_encode(frame + ETHER_HEADER, ip);
+	s->sending = true;
 	port_tx(s->port, ETHER_HEADER + ip_header(ip) + ip->len);
 }
 
@@ -94,6 +95,7 @@ void output_arp(struct stack *s, const struct mac *to, const struct arp *a)
 		return;
 	put_ether(s, frame, to, ETHER_ARP);
 	arp_encode(frame + ETHER_HEADER, a);
+	s->sending = true;
 	port_tx(s->port, ETHER_HEADER + ARP_BYTES);
 }
 

@@ -145,7 +145,6 @@ bool stack_poll(struct stack *s, uint64_t now_ns)
 	s->now = now_ns;
 	any = take_frames(s);
 	any |= steer_drain(s);
-	recv_owed(s);
 	send_stalled(s);
 	while ((f = timer_next(s))) {
 		flow_due(f);
@@ -154,14 +153,25 @@ bool stack_poll(struct stack *s, uint64_t now_ns)
 	neigh_timers(s);
 	if (memcmp(s->announced.b, s->port->mac, ETHER_MAC) != 0)
 		neigh_announce(s);
-	port_flush(s->port);
+	if (s->owed && s->now >= s->owed_ns)
+		recv_owed(s);
+	stack_flush(s);
 	free_dead(s);
 	return any;
 }
 
 void stack_flush(struct stack *s)
 {
+	if (s->sending)
+		recv_owed(s);
+	s->sending = false;
 	port_flush(s->port);
+}
+
+void stack_rest(struct stack *s)
+{
+	recv_owed(s);
+	stack_flush(s);
 }
 
 void stack_announce(struct stack *s)
@@ -176,6 +186,8 @@ uint64_t stack_deadline(const struct stack *s)
 
 	if (s->stalled || s->dead)
 		return s->now;
+	if (s->owed && s->owed_ns < next)
+		next = s->owed_ns;
 	return next < s->neigh_due ? next : s->neigh_due;
 }
 

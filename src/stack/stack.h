@@ -126,6 +126,8 @@ void stack_free(struct stack *s);
 bool stack_poll(struct stack *s, uint64_t now_ns);
 /* What was sent outside of stack_poll() is on its way after it. */
 void stack_flush(struct stack *s);
+/* Nobody polls for a while: what waits for company goes now. */
+void stack_rest(struct stack *s);
 /* Tells the link that our addresses are here: port->mac is another now, or the link came up. */
 void stack_announce(struct stack *s);
 /* When to call it at the latest, if nothing comes; UINT64_MAX: never. */

@@ -143,13 +143,13 @@ static void our_turn(const struct recorded *r)
 	struct raw_frame got;
 
 	if (p->kind == ACK) {
-		world_run(&w, 10000);
+		world_run(&w, 40000);
 		assert_false(next_of_ours(&got));
 		assert_true(acked >= p->ack);
 		return;
 	}
 	act(f, p);
-	world_run(&w, 10000);
+	world_run(&w, 40000);
 	assert_said(f);
 }
 
@@ -198,7 +198,7 @@ static void test_arp(void **state)
 	recording_load(&rec, "hello.pcap");
 	open_world(false);
 	raw_send(&peer, &rec.all[0].frame);
-	world_run(&w, 10000);
+	world_run(&w, 40000);
 	while (raw_next(&peer, &f)) {
 		assert_int_equal(f.len, 42);
 		assert_memory_equal(f.b, rec.all[1].frame.b, 42);
