@@ -13,7 +13,13 @@
 #include "base/clock.h"
 
 /* Longer than a wake-up takes that the next frame would save; see SPEC.md. */
-enum { SPIN_US = 50 };
+#define SPIN_NS UINT64_C(50000)
+
+/* A turn of an application that gives way is shorter; so long then nobody is given way to. */
+#define CROWDED_NS	UINT64_C(200000)
+#define CROWDED_MOST_NS (NS_PER_S / 4)
+
+enum { SHORT_TURNS = 64 };
 
 void engine_wake(struct engine *e)
 {
@@ -77,6 +83,24 @@ static void sleep_if_idle(struct engine *e)
 	exchange_awake(&e->exchange);
 }
 
+/*
+ * Who shares this CPU and gives way, too, has it back at once. Who does not, an application
+ * that polls, keeps it until the kernel's clock ticks; a sleeper is let in as soon as it wakes.
+ * Somebody who passes by is no such application, so at first it is tried again soon.
+ */
+static void give_way(struct engine *e, uint64_t now)
+{
+	sched_yield();
+	if (clock_mono_ns() - now < CROWDED_NS) {
+		if (++e->short_turns == SHORT_TURNS)
+			e->crowded_ns = 0;
+		return;
+	}
+	e->short_turns = 0;
+	e->crowded_ns = e->crowded_ns ? earlier(2 * e->crowded_ns, CROWDED_MOST_NS) : NS_PER_MS;
+	e->crowded_until = now + e->crowded_ns;
+}
+
 static void *run(void *arg)
 {
 	struct engine *e = arg;
@@ -95,10 +119,10 @@ static void *run(void *arg)
 			busy_ns = now;
 			exchange_busy(&e->exchange);
 		}
-		if (now - busy_ns >= SPIN_US * 1000)
+		if (now - busy_ns >= SPIN_NS || (!any && now < e->crowded_until))
 			sleep_if_idle(e);
 		else if (!any)
-			sched_yield();
+			give_way(e, now);
 	}
 	return NULL;
 }

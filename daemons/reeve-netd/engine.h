@@ -30,6 +30,9 @@ struct engine {
 	bool running;
 	int wake_fd; /* eventfd */
 	_Atomic bool asleep, stop, called;
+	/* The thread's own: until then it gives way to nobody; for so long the next time. */
+	uint64_t crowded_until, crowded_ns;
+	uint32_t short_turns;
 
 	pthread_mutex_t lock;
 	pthread_cond_t answered;
