@@ -36,10 +36,16 @@ static bool has_room(const struct channel *c)
 	return ring_room(&c->view.tx) != 0 && c->cached + ring_count(&c->view.free) >= c->wanted;
 }
 
-const struct wait wait_message = { has_message, true };
-const struct wait wait_completion = { has_completion, true };
-const struct wait wait_request = { takes_request, false };
-const struct wait wait_room = { has_room, false };
+/* For one message after another each would cost a switch to the daemon and back. */
+static bool has_much_room(const struct channel *c)
+{
+	return ring_room(&c->view.tx) >= CHAN_RING_SLOTS / 4 && has_room(c);
+}
+
+const struct wait wait_message = { .ready = has_message, .told = true };
+const struct wait wait_completion = { .ready = has_completion, .told = true };
+const struct wait wait_request = { .ready = takes_request };
+const struct wait wait_room = { .ready = has_room, .worthwhile = has_much_room };
 
 /* --- how ------------------------------------------------------------------------------------ */
 
@@ -88,12 +94,13 @@ static uint64_t least(uint64_t a, uint64_t b)
  * A sleep, and being woken from it, take longer than most answers. The engine may share this
  * CPU, and then it is the one to go on.
  */
-static bool spin(const struct channel *c, const struct wait *w, uint64_t deadline_ns)
+static bool spin(const struct channel *c, bool (*enough)(const struct channel *c),
+		 uint64_t deadline_ns)
 {
 	uint64_t end = least(clock_mono_ns() + SPIN_NS, deadline_ns);
 
 	do {
-		if (w->ready(c))
+		if (enough(c))
 			return true;
 		sched_yield();
 	} while (clock_mono_ns() < end);
@@ -102,20 +109,24 @@ static bool spin(const struct channel *c, const struct wait *w, uint64_t deadlin
 
 int wait_until(struct channel *c, const struct wait *w, uint64_t deadline_ns)
 {
+	bool (*enough)(const struct channel *c) = w->worthwhile ?: w->ready;
 	bool told = w->told && channel_rings(c);
 	uint64_t step = NAP_NS;
 	int r = 0;
 
-	if (spin(c, w, deadline_ns))
+	if (spin(c, enough, deadline_ns))
 		return 0;
-	while (r == 0 && !w->ready(c)) {
+	while (r == 0 && !enough(c)) {
 		uint64_t now = deadline_ns == WAIT_FOR_EVER ? 0 : clock_mono_ns(), left;
 
 		if (now >= deadline_ns)
-			return -ETIMEDOUT;
+			r = -ETIMEDOUT;
 		left = deadline_ns == WAIT_FOR_EVER ? WAIT_FOR_EVER : deadline_ns - now;
-		r = told ? sleep_armed(c, w, left) : nap(c, least(left, step));
+		if (r == 0)
+			r = told ? sleep_armed(c, w, left) : nap(c, least(left, step));
 		step = least(2 * step, NAP_MAX_NS);
+		if (step == NAP_MAX_NS)
+			enough = w->ready;
 	}
 	return w->ready(c) ? 0 : r;
 }

@@ -12,6 +12,8 @@
 
 struct wait {
 	bool (*ready)(const struct channel *c);
+	/* NULL: as soon as it is so. Else this is waited for as long as it comes soon. */
+	bool (*worthwhile)(const struct channel *c);
 	bool told; /* the daemon wakes us for it */
 };
 
