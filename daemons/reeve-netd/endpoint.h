@@ -116,6 +116,7 @@ struct endpoint {
 	bool lingers;
 	uint64_t linger_ns;
 	_Atomic bool broken; /* it is to be taken away */
+	bool break_told;     /* its owner knows */
 	struct ep_stats stats;
 };
 

@@ -66,18 +66,25 @@ void exchange_silence(struct exchange *x, struct endpoint *ep)
 	ep->bell = -1;
 }
 
+/* It may break in its turn, and between turns, when something comes for it. */
+static void look_after(struct exchange *x, struct endpoint *ep)
+{
+	if (!atomic_load_explicit(&ep->broken, memory_order_relaxed) || ep->break_told)
+		return;
+	ep->break_told = true;
+	x->broken(x->arg);
+}
+
 static bool serve(struct exchange *x, uint32_t n, uint64_t now)
 {
 	bool any = false;
 
 	for (; n && x->at; n--) {
 		struct endpoint *ep = x->at;
-		bool was_broken = atomic_load_explicit(&ep->broken, memory_order_relaxed);
 
 		x->at = ep->next;
 		any |= endpoint_turn(ep, now);
-		if (!was_broken && atomic_load_explicit(&ep->broken, memory_order_relaxed))
-			x->broken(x->arg);
+		look_after(x, ep);
 	}
 	if (any)
 		stack_flush(x->stack);
@@ -159,8 +166,9 @@ static void take_bell(struct exchange *x, struct endpoint *ep)
 		return;
 	/* Its end: the control thread sees it, too. */
 	epoll_ctl(x->bells, EPOLL_CTL_DEL, ep->bell, NULL);
-	if (n > 0 && !atomic_exchange(&ep->broken, true))
-		x->broken(x->arg);
+	if (n > 0)
+		atomic_store(&ep->broken, true);
+	look_after(x, ep);
 }
 
 void exchange_awake(struct exchange *x)
