@@ -2,8 +2,10 @@
 #include "stock.h"
 
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "channel/channel.h"
 #include "endpoint.h"
 
@@ -16,6 +18,8 @@ static const struct {
 	uint32_t buffers;
 	bool parked;
 } kinds[STOCK_KINDS] = { { CHAN_BUFS_MAX, true }, { CHAN_BUFS_USUAL, false } };
+
+enum { PAUSE_MS = 3 };
 
 /* --- the thread ------------------------------------------------------------------------ */
 
@@ -63,6 +67,16 @@ static void empty_bin(struct stock *s)
 	pthread_mutex_lock(&s->lock);
 }
 
+/* Who took the last one has his answer first, also where both share a CPU. */
+static void let_others_go_first(struct stock *s)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_MS * (long)NS_PER_MS };
+
+	pthread_mutex_unlock(&s->lock);
+	nanosleep(&pause, NULL);
+	pthread_mutex_lock(&s->lock);
+}
+
 static void *run(void *arg)
 {
 	struct stock *s = arg;
@@ -80,6 +94,8 @@ static void *run(void *arg)
 			pthread_cond_signal(&s->done);
 			pthread_cond_wait(&s->work, &s->lock);
 			s->idle = false;
+			if (!s->stop)
+				let_others_go_first(s);
 		}
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -87,6 +103,12 @@ static void *run(void *arg)
 }
 
 /* --- the control thread ---------------------------------------------------------------- */
+
+/* The other thread may have been stopped with the lock in its hand; nobody waits for that. */
+static bool try_lock(struct stock *s)
+{
+	return s->running && pthread_mutex_trylock(&s->lock) == 0;
+}
 
 int stock_open(struct stock *s)
 {
@@ -124,9 +146,8 @@ static int take_ready(struct stock *s, uint32_t buffers, struct channel **ret, i
 {
 	int found = -1;
 
-	if (!s->running)
+	if (!try_lock(s))
 		return -1;
-	pthread_mutex_lock(&s->lock);
 	for (int i = 0; i < STOCK_KINDS; i++)
 		if (kinds[i].buffers == buffers && s->shelf[i].ch)
 			found = i;
@@ -160,8 +181,7 @@ void stock_drop(struct stock *s, struct endpoint *ep)
 {
 	bool taken = false;
 
-	if (s->running) {
-		pthread_mutex_lock(&s->lock);
+	if (try_lock(s)) {
 		taken = s->nbin < STOCK_BIN;
 		if (taken)
 			s->bin[s->nbin++] = ep;
