@@ -70,7 +70,10 @@ static void hang_up(struct ctrl_conn *c)
 	for (int i = 0; i < 64 && read_some(c, rest, sizeof(rest)) > 0; i++)
 		;
 	unlink_conn(c);
-	discard(fd, c->foreign_fds);
+	if (c->foreign_fds)
+		closer_close(&d->ctrl.closer, fd);
+	else
+		close(fd);
 	free(c);
 }
 
@@ -261,6 +264,10 @@ int ctrl_open(struct netd *d, const char *path, int fd, struct err *e)
 		return r;
 	/* Who connects from now on has it from there. */
 	s->foreign_fds = !descriptors_refuse(s->door.fd);
+	if (s->foreign_fds)
+		r = closer_start(&s->closer, e);
+	if (r < 0)
+		return r;
 	r = loop_add(d->loop, &s->door_watch, s->door.fd, EPOLLIN, on_door);
 	return r < 0 ? fail(e, -r, "can't serve %s: %s", s->door.path, strerror(-r)) : 0;
 }
@@ -269,6 +276,7 @@ void ctrl_close(struct netd *d)
 {
 	while (d->ctrl.first)
 		hang_up(d->ctrl.first);
+	closer_end(&d->ctrl.closer);
 	loop_del(&d->ctrl.door_watch);
 	door_close(&d->ctrl.door);
 }

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/rate.h"
+#include "closer.h"
 #include "door.h"
 #include "loop/loop.h"
 #include "wire/chan_msg.h"
@@ -37,7 +38,8 @@ struct ctrl_conn {
 struct ctrl {
 	struct door door;
 	struct watch door_watch;
-	bool foreign_fds;		/* descriptors may come in */
+	bool foreign_fds; /* descriptors may come in, so there is a closer */
+	struct closer closer;
 	struct ctrl_conn *first, *last; /* the oldest first */
 	uint32_t n;
 	struct rate refusals;

@@ -101,15 +101,28 @@ static int enter_landlock(const char *runtime_dir, const char *ctrl_socket, stru
 	return r < 0 ? fail(e, -r, "can't enter Landlock: %s", strerror(-r)) : 0;
 }
 
-int sandbox_enter(const char *runtime_dir, const char *ctrl_socket, bool alone, struct err *e)
+static int give_up_rights(bool all, struct err *e)
 {
 	int r;
 
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return fail(e, errno, "can't give up privileges: %m");
-	r = drop_capabilities(!alone);
-	if (r < 0)
-		return fail(e, -r, "can't give up capabilities: %s", strerror(-r));
-	r = enter_landlock(runtime_dir, ctrl_socket, e);
+	r = drop_capabilities(all);
+	return r < 0 ? fail(e, -r, "can't give up capabilities: %s", strerror(-r)) : 0;
+}
+
+int sandbox_enter(const char *runtime_dir, const char *ctrl_socket, bool alone, struct err *e)
+{
+	int r = give_up_rights(!alone, e);
+
+	if (r == 0)
+		r = enter_landlock(runtime_dir, ctrl_socket, e);
 	return r < 0 ? r : sandbox_limit_calls(e);
+}
+
+int sandbox_enter_closer(struct err *e)
+{
+	int r = give_up_rights(true, e);
+
+	return r < 0 ? r : sandbox_limit_closer(e);
 }

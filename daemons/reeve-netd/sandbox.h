@@ -14,7 +14,11 @@
  */
 int sandbox_enter(const char *runtime_dir, const char *ctrl_socket, bool alone, struct err *e);
 
-/* Of it, the last: what is no system call of ours fails from now on, in all threads. */
+/* The closer's, which opens no file and makes no socket: capabilities and system calls. */
+int sandbox_enter_closer(struct err *e);
+
+/* Of these, the last: what is no system call of ours fails from now on, in all threads. */
 int sandbox_limit_calls(struct err *e);
+int sandbox_limit_closer(struct err *e);
 
 #endif

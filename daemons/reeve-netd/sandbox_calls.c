@@ -61,7 +61,6 @@ static const int allowed[] = {
 	SCMP_SYS(munmap),
 	SCMP_SYS(nanosleep),
 	SCMP_SYS(newfstatat),
-	SCMP_SYS(pause),
 	SCMP_SYS(pidfd_open),
 	SCMP_SYS(pipe2),
 	SCMP_SYS(poll),
@@ -96,7 +95,6 @@ static const int allowed[] = {
 	SCMP_SYS(uname),
 	SCMP_SYS(unlink),
 	SCMP_SYS(unlinkat),
-	SCMP_SYS(wait4),
 	SCMP_SYS(write),
 	SCMP_SYS(writev),
 };
@@ -122,6 +120,24 @@ static const int fatal[] = {
 	SCMP_SYS(unshare),
 	SCMP_SYS(userfaultfd),
 	SCMP_SYS(vfork),
+};
+
+/* Of the process that closes sockets, closer.c. */
+static const int closers[] = {
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(close),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+	SCMP_SYS(nanosleep),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(rseq),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(wait4),
+	SCMP_SYS(write),
 };
 
 /* One of these values is what an argument must be. */
@@ -151,16 +167,16 @@ static int allow_if(scmp_filter_ctx ctx, int call, struct scmp_arg_cmp is)
 	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 1, is);
 }
 
-static int add_calls(scmp_filter_ctx ctx)
+static int add_list(scmp_filter_ctx ctx, uint32_t action, const int *calls, size_t n)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]) && r == 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
-	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]) && r == 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, fatal[i], 0);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = seccomp_rule_add(ctx, action, calls[i], 0);
 	return r;
 }
+
+#define ADD_LIST(ctx, action, list) add_list(ctx, action, list, sizeof(list) / sizeof((list)[0]))
 
 static int add_choice(scmp_filter_ctx ctx, const struct choice *c)
 {
@@ -172,20 +188,14 @@ static int add_choice(scmp_filter_ctx ctx, const struct choice *c)
 }
 
 /*
- * Threads; and the child that mech/discard.c makes, and kills, to close what a client left
- * behind. What clone3() is to make stands in memory, where no filter looks: as if the kernel
- * had not got it, libc falls back to clone().
+ * Threads, no processes. What clone3() is to make stands in memory, where no filter looks: as
+ * if the kernel had not got it, libc falls back to clone().
  */
 static int add_threads(scmp_filter_ctx ctx)
 {
-	const unsigned fork_flags = CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD;
 	int r = allow_if(ctx, SCMP_SYS(clone),
 			 SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 
-	if (r == 0)
-		r = allow_if(ctx, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_EQ, fork_flags));
-	if (r == 0)
-		r = allow_if(ctx, SCMP_SYS(kill), SCMP_A1(SCMP_CMP_EQ, SIGKILL));
 	return r < 0 ? r : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 }
 
@@ -206,7 +216,27 @@ static int add_limited_calls(scmp_filter_ctx ctx)
 	return r < 0 ? r : add_threads(ctx);
 }
 
-int sandbox_limit_calls(struct err *e)
+static int add_all(scmp_filter_ctx ctx)
+{
+	int r = ADD_LIST(ctx, SCMP_ACT_ALLOW, allowed);
+
+	if (r == 0)
+		r = ADD_LIST(ctx, SCMP_ACT_KILL_PROCESS, fatal);
+	return r < 0 ? r : add_limited_calls(ctx);
+}
+
+/* To make children one after another, which take descriptors and end. */
+static int add_closer(scmp_filter_ctx ctx)
+{
+	const unsigned fork_flags = CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD;
+	int r = ADD_LIST(ctx, SCMP_ACT_ALLOW, closers);
+
+	if (r == 0)
+		r = ADD_LIST(ctx, SCMP_ACT_KILL_PROCESS, fatal);
+	return r < 0 ? r : allow_if(ctx, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_EQ, fork_flags));
+}
+
+static int load(int (*add)(scmp_filter_ctx ctx), struct err *e)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int r = -ENOMEM;
@@ -216,12 +246,20 @@ int sandbox_limit_calls(struct err *e)
 		seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 		seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
 		seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-		r = add_calls(ctx);
-		if (r == 0)
-			r = add_limited_calls(ctx);
+		r = add(ctx);
 		if (r == 0)
 			r = seccomp_load(ctx);
 		seccomp_release(ctx);
 	}
 	return r < 0 ? fail(e, -r, "can't load the seccomp filter: %s", strerror(-r)) : 0;
+}
+
+int sandbox_limit_calls(struct err *e)
+{
+	return load(add_all, e);
+}
+
+int sandbox_limit_closer(struct err *e)
+{
+	return load(add_closer, e);
 }

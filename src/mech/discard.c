@@ -26,8 +26,7 @@ bool descriptors_refuse(int sock)
 	return setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) == 0;
 }
 
-/* After the shutdown nothing can be added to what is there. */
-static bool has_unread(int fd)
+bool discard_has_unread(int fd)
 {
 	int bytes = 0;
 
@@ -45,7 +44,7 @@ void discard(int fd, bool foreign_fds)
 {
 	pid_t pid;
 
-	if (!foreign_fds || !has_unread(fd)) {
+	if (!foreign_fds || !discard_has_unread(fd)) {
 		close(fd);
 		return;
 	}

@@ -5,6 +5,7 @@ tenants' cgroups under a cpuset, processes that end, identity, the host's shape.
 Needs root, cgroup v2, a guest of 2 sockets x 2 cores x 2 threads with a NIC on
 the second node, and $STAGE. Runs in an empty directory; prints TAP."""
 import contextlib
+import json
 import os
 import select
 import signal
@@ -15,8 +16,9 @@ import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-from scene import (CPUS, PATIENCE, PROMPT, REEVE, USER, Cgroup, children, main, mtl,  # noqa: E402
-                   parse_list, reeve, stop, varlink)
+from scene import (CPUS, PATIENCE, PROMPT, REEVE, STAGE, USER, Cgroup, children,  # noqa: E402
+                   main, mtl, parse_list, reeve, stop, varlink)
+from machnet import REGISTER, SIZE, message, new_id  # noqa: E402
 from stream import lingering  # noqa: E402
 
 
@@ -419,6 +421,52 @@ def test_lingering_socket_makes_nobody_wait(scene):
             assert scene.client(scene.peer(), mtl.PATH).register() == 0
         assert time.monotonic() - begun < PATIENCE / 2
         receiver.close()
+
+
+def run_netd(scene):
+    """The message stack, by itself, on a wire to nowhere; the path of its control socket."""
+    mac, path, conf = "02:00:00:00:07:01", "ctrl.sock", Path("netd.json")
+    for words in (f"add n0 address {mac} type veth peer name n1", "set n0 up", "set n1 up"):
+        subprocess.run(["ip", "link", *words.split()], check=True)
+    scene.open.callback(subprocess.run, ["ip", "link", "delete", "n0"], check=True)
+    conf.write_text(json.dumps({"machnet_config": {mac: {"ifname": "n0", "ip": ["10.7.0.2/24"]}}}))
+    netd = subprocess.Popen([STAGE / "usr/sbin/reeve-netd", "--config_json", conf, "--logtostderr",
+                             "--runtime_dir", ".", "--ctrl_socket", path], stderr=subprocess.PIPE)
+    scene.open.callback(netd.wait, PATIENCE)
+    scene.open.callback(netd.terminate)
+    for line in netd.stderr:
+        if b"ready" in line:
+            return netd.pid, path
+    raise AssertionError("netd ended")
+
+
+def fds(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def test_lingering_socket_makes_netd_wait_for_nobody(scene):
+    """Another process closes it, which netd has before it gives up the right to make any."""
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    pid, path = run_netd(scene)
+    closer, = children(pid)
+    assert Path(f"/proc/{closer}/comm").read_text() == "reeve-closer\n"
+    before = fds(pid)
+    for _ in range(3):
+        sender, receiver = lingering()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+            socket.send_fds(client, [b"x"], [sender.fileno()])
+            os.close(sender.detach())
+            client.settimeout(PATIENCE)
+            assert client.recv(1) == b"", "who passes a descriptor is shown the door"
+        receiver.close()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        client.connect(path)
+        client.sendall(message(REGISTER, new_id()))
+        assert len(client.recv(SIZE)) == SIZE
+    mtl.poll_until(lambda: fds(pid) == before, "nothing is left", PATIENCE)
+    assert children(pid) == [closer]
 
 
 def test_connections_of_one_process(scene):

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -23,7 +24,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "mech/discard.h"
 #include "sandbox.h"
 
 /* Last: it has a macro named fail. */
@@ -31,15 +31,20 @@
 
 enum { NO_SANDBOX = 255, WRONG = 254, BLOCK = 200 << 20 };
 
-/* The wait status of a child that enters the sandbox and makes the attempt. */
-static int attempt(int (*what)(void))
+static int enter_netds(struct err *e)
+{
+	return sandbox_enter(NULL, NULL, true, e);
+}
+
+/* The wait status of a child that enters that sandbox and makes the attempt. */
+static int attempt_in(int (*enter)(struct err *e), int (*what)(void))
 {
 	struct err e = { 0 };
 	pid_t pid = fork();
 	int status;
 
 	if (pid == 0) {
-		if (sandbox_enter(NULL, NULL, true, &e) < 0)
+		if (enter(&e) < 0)
 			_exit(NO_SANDBOX);
 		/* Not _exit(): sanitizers prepare for that with calls that are forbidden now. */
 		syscall(SYS_exit_group, what());
@@ -47,6 +52,11 @@ static int attempt(int (*what)(void))
 	assert_true(pid > 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return status;
+}
+
+static int attempt(int (*what)(void))
+{
+	return attempt_in(enter_netds, what);
 }
 
 static void assert_errno(int (*what)(void), int error)
@@ -93,6 +103,11 @@ static int signal_parent(void)
 	return kill(getppid(), 0) < 0 ? errno : 0;
 }
 
+static int kill_itself(void)
+{
+	return kill(getpid(), SIGKILL) < 0 ? errno : 0;
+}
+
 static int signal_parents_thread(void)
 {
 	return syscall(SYS_tgkill, getppid(), getppid(), 0) < 0 ? errno : 0;
@@ -132,6 +147,17 @@ static int make_process(void)
 	return pid < 0 ? errno : 0;
 }
 
+static int make_process_as_libc(void)
+{
+	const unsigned flags = CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD;
+	pid_t tid;
+	long pid = syscall(SYS_clone, flags, NULL, NULL, &tid, 0);
+
+	if (pid == 0)
+		syscall(SYS_exit_group, 0);
+	return pid < 0 ? errno : 0;
+}
+
 static int make_process_by_clone3(void)
 {
 	return syscall(SYS_clone3, NULL, 0) < 0 ? errno : 0;
@@ -144,11 +170,13 @@ static void test_what_is_not_ours_fails(void **state)
 	assert_errno(map_code, EPERM);
 	assert_errno(make_code, EPERM);
 	assert_errno(signal_parent, EPERM);
+	assert_errno(kill_itself, EPERM);
 	assert_errno(signal_parents_thread, EPERM);
 	assert_errno(other_family, EPERM);
 	assert_errno(set_interface, EPERM);
 	assert_errno(own_pipe, EPERM);
 	assert_errno(make_process, EPERM);
+	assert_errno(make_process_as_libc, EPERM);
 	assert_errno(make_process_by_clone3, ENOSYS);
 }
 
@@ -287,18 +315,6 @@ static int make_sealed_memory(void)
 	return munmap(p, 8192) < 0 ? errno : 0;
 }
 
-/* A client's socket with something in it that nobody read. */
-static int discard_socket(void)
-{
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
-	    write(pair[1], "", 1) != 1)
-		return WRONG;
-	discard(pair[0], true);
-	return fcntl(pair[0], F_GETFD) < 0 && errno == EBADF ? 0 : WRONG;
-}
-
 /* Of prctl() that alone: naps that are as short as an engine asks for. */
 static int nap_shortly(void)
 {
@@ -327,11 +343,74 @@ static void test_what_netd_does_still_goes(void **state)
 	assert_errno(open_sockets, 0);
 	assert_errno(make_sealed_memory, 0);
 	assert_errno(nap_shortly, 0);
-	assert_errno(discard_socket, 0);
 	assert_errno(read_proc, 0);
 	status = attempt(end_by_abort);
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
+/* --- the process that closes sockets -----------------------------------------------------------
+ */
+
+static int open_netlink(void)
+{
+	return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0) < 0 ? errno : 0;
+}
+
+static int map_memory(void)
+{
+	void *p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? errno : 0;
+}
+
+static int open_directory(void)
+{
+	return open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC) < 0 ? errno : 0;
+}
+
+static int make_thread(void)
+{
+	long tid = syscall(SYS_clone, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, NULL, NULL, NULL, 0);
+
+	return tid < 0 ? errno : 0;
+}
+
+static int have_a_child_end(void)
+{
+	pid_t pid = _Fork();
+	int status;
+
+	if (pid == 0)
+		syscall(SYS_exit_group, 7);
+	if (pid < 0)
+		return errno;
+	return waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 7 ? 0 : WRONG;
+}
+
+static void assert_closers_errno(int (*what)(void), int error)
+{
+	int status = attempt_in(sandbox_enter_closer, what);
+
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), error);
+}
+
+static void test_the_closer_can_do_less(void **state)
+{
+	int status;
+
+	(void)state;
+	assert_closers_errno(have_a_child_end, 0);
+	assert_closers_errno(open_directory, EPERM);
+	assert_closers_errno(open_netlink, EPERM);
+	assert_closers_errno(map_memory, EPERM);
+	assert_closers_errno(make_thread, EPERM);
+	assert_closers_errno(signal_parent, EPERM);
+	assert_closers_errno(kill_itself, EPERM);
+	status = attempt_in(sandbox_enter_closer, run_program);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGSYS);
 }
 
 /* --- threads that are there already --------------------------------------------------------------
@@ -379,6 +458,7 @@ int main(void)
 		cmocka_unit_test(test_what_only_an_intruder_calls_kills),
 		cmocka_unit_test(test_numbers_of_another_architecture_kill),
 		cmocka_unit_test(test_what_netd_does_still_goes),
+		cmocka_unit_test(test_the_closer_can_do_less),
 		cmocka_unit_test(test_threads_that_were_there_are_held_to_it),
 	};
 
