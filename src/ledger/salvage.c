@@ -28,12 +28,21 @@ static bool slot_blank(const struct slot *s, uint32_t check)
 	return !s->generation && !s->link && !s->state && !check;
 }
 
+/*
+ * The number of those that were used is believed, as far as it can be: what is left of the
+ * last of them may be nothing. One that is too high makes ids longer, and no more.
+ */
+static void pool_begin(struct pool *p, uint32_t max)
+{
+	*p = (struct pool){ .high = p->high <= max ? p->high : 0 };
+}
+
 /* Used or below one that was. The slots are looked at from the last to the first. */
 static bool slot_used(struct pool *p, uint32_t n, bool blank)
 {
-	if (!p->high && !blank)
+	if (n > p->high && !blank)
 		p->high = n;
-	return p->high != 0;
+	return n <= p->high;
 }
 
 static void slot_reset(struct slot *s, bool blank)
@@ -88,7 +97,7 @@ static void instance_salvage(struct ledger *l, uint32_t n, struct ledger_loss *l
 
 static void instances_salvage(struct ledger *l, struct ledger_loss *loss)
 {
-	l->instance_pool = (struct pool){ 0 };
+	pool_begin(&l->instance_pool, LEDGER_INSTANCES);
 	for (uint32_t t = 0; t < TENANT_MAX; t++)
 		l->tenants[t].instances = 0;
 	for (uint32_t n = LEDGER_INSTANCES; n; n--)
@@ -178,7 +187,7 @@ static void lease_link(struct ledger *l, uint32_t n)
 
 static void leases_salvage(struct ledger *l, struct ledger_loss *loss)
 {
-	l->lease_pool = (struct pool){ 0 };
+	pool_begin(&l->lease_pool, LEDGER_LEASES);
 	l->ntimers = 0;
 	memset(l->buckets, 0, sizeof(l->buckets));
 	memset(l->flow_of, 0, sizeof(l->flow_of));
@@ -222,7 +231,7 @@ static void flow_salvage(struct ledger *l, uint32_t n)
 
 static void flows_salvage(struct ledger *l, struct ledger_loss *loss)
 {
-	l->flow_pool = (struct pool){ 0 };
+	pool_begin(&l->flow_pool, LEDGER_FLOWS);
 	for (uint32_t n = LEDGER_FLOWS; n; n--)
 		flow_salvage(l, n);
 	for (uint32_t n = 1; n <= l->lease_pool.high; n++)

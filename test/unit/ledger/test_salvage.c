@@ -10,13 +10,26 @@
 
 #include "ledger/layout.h"
 
-enum { HELD = 12, RANDOM_FAULTS = 4000 };
+enum { HELD = 14, SIX = 12, FOUR = 13, RANDOM_FAULTS = 4000 };
 
 static struct lease held[HELD]; /* as they were before anything was broken */
 static struct instance holders[3];
 static struct flow flow_of_the_first = { .queue = 2, .dst_port = 5000 };
 static void *original;
 static ledger_id reserved;
+
+static const struct ipaddr six = { { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 } };
+static const struct ipaddr four = { { [10] = 0xff, 0xff, 10, 0, 0, 1 } };
+
+static void hold_address(struct ledger *l, unsigned n, const struct ipaddr *a)
+{
+	struct lease_want want = { .instance = holders[n % 2].id, .res = res_address(3, a) };
+	ledger_id id = fixture_hold(l, NULL, &want);
+
+	assert_int_equal(ledger_set_address(l, id, a), 0);
+	assert_int_equal(ledger_lease(l, id, &held[n]), 0);
+	assert_true(ipaddr_equal(&held[n].address, a));
+}
 
 /* Cores, queues and flows in turn, every other one for a time. */
 static void hold_nth(struct ledger *l, unsigned n)
@@ -51,8 +64,10 @@ static int use(void **state)
 		ledger_event(l, &(struct event){ .type = EVENT_RELOAD, .tenant = slot[1] });
 	for (unsigned i = 0; i < 3; i++)
 		holders[i].id = fixture_instance(l, slot[i % 2]);
-	for (unsigned n = 0; n < HELD; n++)
+	for (unsigned n = 0; n < SIX; n++)
 		hold_nth(l, n);
+	hold_address(l, SIX, &six);
+	hold_address(l, FOUR, &four);
 	assert_int_equal(ledger_instance_orphan(l, holders[1].id, 0, ""), 0);
 	want = fixture_want(holders[2].id, RES_QUEUE, 100);
 	assert_int_equal(ledger_instance_end(l, fixture_instance(l, slot[2]), 0, ""), 0);
@@ -82,6 +97,11 @@ static const struct lease *held_by_id(ledger_id id)
 	return NULL;
 }
 
+static bool is_known(const struct ipaddr *a)
+{
+	return !ipaddr_equal(a, &(struct ipaddr){ 0 });
+}
+
 /* What is there was there before, all of it; how many leases are left. */
 static unsigned assert_subset(const struct ledger *l)
 {
@@ -94,6 +114,8 @@ static unsigned assert_subset(const struct ledger *l)
 
 		assert_non_null(was);
 		lease.uses = was->uses; /* an opinion, not a truth */
+		if (!is_known(&lease.address) && !ipaddr_is4(&was->address))
+			lease.address = was->address; /* goes with its flow slot */
 		assert_memory_equal(&lease, was, sizeof(lease));
 	}
 	while (ledger_next_instance(l, in.id, &in) == 0) {
@@ -216,6 +238,38 @@ static void a_fault_far_above(void **state)
 	memcpy(l, original, ledger_bytes());
 }
 
+/* Of the last slots of all nothing is left: that they were used is known from their number. */
+static void the_last_slots_are_lost(void **state)
+{
+	struct ledger *l = *state;
+	uint32_t lease = l->lease_pool.high, instance = l->instance_pool.high;
+	struct ledger_loss loss;
+
+	assert_int_equal(slot_of(reserved), lease);
+	memset(&l->leases[lease], 0, sizeof(l->leases[lease]));
+	l->lease_checks[lease] = 0;
+	memset(&l->instances[instance], 0, sizeof(l->instances[instance]));
+	l->instance_checks[instance] = 0;
+	assert_int_equal(salvage(l, &loss), HELD);
+	assert_true(l->lease_pool.high >= lease);
+	assert_true(l->instance_pool.high >= instance);
+}
+
+/* A number that can't be is no reason to believe that there are so many. */
+static void numbers_of_slots_that_can_not_be(void **state)
+{
+	struct ledger *l = *state;
+	uint32_t leases = l->lease_pool.high, instances = l->instance_pool.high;
+	struct ledger_loss loss;
+
+	l->lease_pool.high = LEDGER_LEASES + 1;
+	l->instance_pool.high = UINT32_MAX;
+	l->flow_pool.high = LEDGER_FLOWS + 1;
+	assert_int_equal(salvage(l, &loss), HELD);
+	assert_true(l->lease_pool.high <= leases + 1);
+	assert_true(l->instance_pool.high <= instances + 1);
+}
+
 static void a_lease_that_proves_nothing(void **state)
 {
 	struct ledger *l = *state;
@@ -323,6 +377,42 @@ static void a_flow_that_proves_nothing(void **state)
 	assert_memory_equal(&flow, &flow_of_the_first, sizeof(flow));
 	flow = flow_of_the_first;
 	assert_int_equal(ledger_set_flow(l, lease, &flow), 0);
+}
+
+/* The lease stays; which address it is over is not known any more, and can be told again. */
+static void an_address_that_proves_nothing(void **state)
+{
+	struct ledger *l = *state;
+	uint16_t at = l->flow_of[slot_of(held[SIX].id)];
+	struct ledger_loss loss;
+	struct lease lease;
+
+	l->flows[at].address.b[15]++;
+	assert_int_equal(salvage(l, &loss), HELD);
+	assert_int_equal(loss.flows, 1);
+	assert_int_equal(ledger_lease(l, held[SIX].id, &lease), 0);
+	assert_false(is_known(&lease.address));
+	assert_int_equal(ledger_set_address(l, held[SIX].id, &six), 0);
+	assert_int_equal(ledger_lease(l, held[SIX].id, &lease), 0);
+	assert_true(ipaddr_equal(&lease.address, &six));
+	assert_int_equal(ledger_lease(l, held[FOUR].id, &lease), 0);
+	assert_true(ipaddr_equal(&lease.address, &four));
+}
+
+/* Another's resource: what was an address is none any more. */
+static void an_address_of_another_kind(void **state)
+{
+	struct ledger *l = *state;
+	unsigned n = slot_of(held[SIX].id);
+	struct ledger_loss loss;
+
+	l->leases[n].res.kind = RES_QUEUE;
+	held[SIX].res.kind = RES_QUEUE;
+	held[SIX].address = (struct ipaddr){ 0 };
+	seal_lease(l, n);
+	assert_int_equal(salvage(l, &loss), HELD);
+	assert_int_equal(loss.flows, 0);
+	assert_int_equal(l->flow_of[n], 0);
 }
 
 static void a_ring_that_is_unsound(void **state)
@@ -589,12 +679,16 @@ int main(void)
 		USED_TEST(a_reservation_is_no_loss),
 		USED_TEST(an_instance_that_proves_nothing),
 		USED_TEST(a_fault_far_above),
+		USED_TEST(the_last_slots_are_lost),
+		USED_TEST(numbers_of_slots_that_can_not_be),
 		USED_TEST(a_lease_that_proves_nothing),
 		USED_TEST(two_over_one_resource),
 		USED_TEST(the_older_one_in_the_later_slot),
 		USED_TEST(sense_is_asked_too),
 		USED_TEST(a_tenant_without_a_name),
 		USED_TEST(a_flow_that_proves_nothing),
+		USED_TEST(an_address_that_proves_nothing),
+		USED_TEST(an_address_of_another_kind),
 		USED_TEST(a_ring_that_is_unsound),
 		USED_TEST(rings_that_clash),
 		USED_TEST(numbers_of_events_do_not_go_back),
