@@ -10,7 +10,7 @@
 
 #include "fixture.h"
 
-enum { M_INSTANCES = 12, M_LEASES = 200, M_EVENTS = 32768, M_NAMES = 8 };
+enum { M_INSTANCES = 12, M_LEASES = 200, M_EVENTS = 32768, M_NAMES = 8, M_ADDRESSES = 8 };
 
 struct m_instance {
 	ledger_id id; /* 0: the place is free */
@@ -25,6 +25,7 @@ struct m_lease {
 	bool whole_core, held;
 	uint32_t uses;
 	uint16_t port; /* of its flow; 0: nothing is known of it */
+	bool told;     /* its address */
 	uint64_t expires;
 };
 
@@ -40,6 +41,7 @@ struct m_event {
 	uint64_t nth; /* of its slot */
 	uint32_t tenant, type;
 	ledger_id instance, lease;
+	struct ipaddr address;
 };
 
 struct model {
@@ -105,12 +107,49 @@ static inline uint32_t m_count_leases(struct model *m, ledger_id instance)
 	return n;
 }
 
+/* Four of each version. */
+static inline struct ipaddr m_address(unsigned number)
+{
+	struct ipaddr a;
+	char text[32];
+
+	snprintf(text, sizeof(text), number < 4 ? "10.0.0.%u" : "2001:db8::%u", 1 + number % 4);
+	assert_int_equal(ipaddr_parse(text, &a), 0);
+	return a;
+}
+
+/* That a resource is over; zeroes: none. */
+static inline struct ipaddr m_address_of(const struct res *res)
+{
+	for (unsigned number = 0; number < M_ADDRESSES && res->kind == RES_ADDRESS; number++) {
+		struct ipaddr a = m_address(number);
+
+		if (res_address(res->scope, &a).id == res->id)
+			return a;
+	}
+	return (struct ipaddr){ 0 };
+}
+
+/* What the ledger knows of it: of an IPv6 one nothing, until it is told. */
+static inline struct ipaddr m_known_address(const struct m_lease *le)
+{
+	struct ipaddr a = le ? m_address_of(&le->res) : (struct ipaddr){ 0 };
+
+	return le && (ipaddr_is4(&a) || le->told) ? a : (struct ipaddr){ 0 };
+}
+
 static inline void m_event(struct model *m, uint32_t tenant, uint32_t type, ledger_id instance,
 			   ledger_id lease)
 {
 	assert_true(m->nevents < M_EVENTS);
 	m->events[m->nevents] = (struct m_event){
-		m->nevents + 1, ++m->made[tenant], tenant, type, instance, lease,
+		m->nevents + 1,
+		++m->made[tenant],
+		tenant,
+		type,
+		instance,
+		lease,
+		m_known_address(m_lease(m, lease)),
 	};
 	m->nevents++;
 	m->tenants[tenant].refused += type == EVENT_REFUSE;
@@ -193,6 +232,7 @@ static inline void m_same_leases(struct model *m, const struct ledger *l)
 
 	while (ledger_next_lease(l, le.id, &le) == 0) {
 		const struct m_lease *ml = m_lease(m, le.id);
+		struct ipaddr expect;
 		struct lease again;
 
 		assert_non_null(ml);
@@ -207,6 +247,8 @@ static inline void m_same_leases(struct model *m, const struct ledger *l)
 		assert_int_equal(again.id, le.id);
 		assert_true(m_holder(m, &le.res) == ml);
 		m_same_flow(ml, l);
+		expect = m_known_address(ml);
+		assert_true(ipaddr_equal(&le.address, &expect));
 		seen++;
 	}
 	for (unsigned i = 0; i < M_LEASES; i++)
@@ -292,6 +334,7 @@ static inline uint64_t m_same_event(struct model *m, const struct ledger *l, uin
 	assert_int_equal(ev.type, expect->type);
 	assert_int_equal(ev.instance, expect->instance);
 	assert_int_equal(ev.lease, expect->lease);
+	assert_true(ipaddr_equal(&ev.address, &expect->address));
 	assert_int_equal(lost != 0, missing != 0);
 	if (tenant == LEDGER_ALL_TENANTS || after == 0)
 		assert_int_equal(lost, missing);

@@ -25,6 +25,7 @@ struct world {
 	ledger_id idle;	  /* of tenant 1 */
 	ledger_id leaver; /* the last one of tenant 2, which is retired */
 	ledger_id timed, core, flow, reserved, unnamed;
+	ledger_id four, six, unknown; /* over addresses; of the last it is not known */
 };
 
 static struct world w;
@@ -65,6 +66,24 @@ static ledger_id reserve(struct ledger *l, uint32_t kind, uint64_t id)
 	return lease;
 }
 
+static struct ipaddr address(const char *text)
+{
+	struct ipaddr a;
+
+	assert_int_equal(ipaddr_parse(text, &a), 0);
+	return a;
+}
+
+static ledger_id hold_address(struct ledger *l, const char *text, bool told)
+{
+	struct ipaddr a = address(text);
+	ledger_id lease = hold(l, RES_ADDRESS, res_address(0, &a).id, 0);
+
+	if (told)
+		assert_int_equal(ledger_set_address(l, lease, &a), 0);
+	return lease;
+}
+
 static const struct flow one_flow = { .queue = 1, .dst_port = 5000 };
 
 static void build(struct ledger *l)
@@ -86,6 +105,9 @@ static void build(struct ledger *l)
 	assert_int_equal(ledger_use(l, w.core, &uses), 0);
 	w.flow = hold(l, RES_FLOW, 1, 0);
 	assert_int_equal(ledger_set_flow(l, w.flow, &one_flow), 0);
+	w.four = hold_address(l, "10.0.0.1", true);
+	w.six = hold_address(l, "2001:db8::1", true);
+	w.unknown = hold_address(l, "2001:db8::2", false);
 	w.reserved = reserve(l, RES_QUEUE, 100);
 	w.unnamed = reserve(l, RES_FLOW, 200);
 	assert_int_equal(ledger_undo(l, reserve(l, RES_QUEUE, 101)), 0);
@@ -226,6 +248,30 @@ static void run_set_flow_again(struct ledger *l)
 	check(ledger_set_flow(l, w.flow, &flow) == 0);
 }
 
+static void run_set_address(struct ledger *l)
+{
+	struct ipaddr a = address("2001:db8::2");
+
+	check(ledger_set_address(l, w.unknown, &a) == 0);
+}
+
+static void run_revoke_address(struct ledger *l)
+{
+	check(ledger_revoke(l, w.four, 1, "taken back") == 0);
+	check(ledger_revoke(l, w.six, 1, "taken back") == 0);
+}
+
+static void run_address_request(struct ledger *l)
+{
+	struct ipaddr a = address("2001:db8::3");
+	struct lease_want want = { .instance = w.idle, .res = res_address(7, &a) };
+	ledger_id id;
+
+	check(ledger_reserve(l, NULL, &want, &id, NULL) == 0);
+	check(ledger_set_address(l, id, &a) == 0);
+	check(ledger_commit(l, id) == 0);
+}
+
 /* A whole request of several calls. */
 static void run_request(struct ledger *l)
 {
@@ -270,6 +316,9 @@ static const struct change changes[] = {
 	{ "set flow", NULL, run_set_flow, false },
 	{ "set flow again", NULL, run_set_flow_again, false },
 	{ "a request", NULL, run_request, false },
+	{ "set address", NULL, run_set_address, false },
+	{ "revoke addresses", NULL, run_revoke_address, false },
+	{ "a request for an address", NULL, run_address_request, false },
 	{ "end, crowded", crowd, run_end, true },
 	{ "orphan, crowded", crowd, run_orphan, true },
 };

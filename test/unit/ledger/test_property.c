@@ -210,19 +210,46 @@ static void op_flow(struct run *t)
 		le->port = port;
 }
 
+/* Mostly the one that the lease is over. */
+static void op_address(struct run *t)
+{
+	ledger_id id = pick_lease(t);
+	struct m_lease *le = m_lease(&t->m, id);
+	bool is_address = le && le->res.kind == RES_ADDRESS;
+	struct ipaddr a = is_address && pick(t, 4) ? m_address_of(&le->res)
+						   : m_address(pick(t, M_ADDRESSES));
+	int expect = 0;
+
+	if (!le)
+		expect = -ENOENT;
+	else if (!is_address || res_address(0, &a).id != le->res.id)
+		expect = -EINVAL;
+	assert_int_equal(ledger_set_address(t->l, id, &a), expect);
+	if (expect < 0 || ipaddr_is4(&a))
+		assert_unchanged(t);
+	else
+		le->told = true;
+}
+
 /* Of flows some differ only above 32 bits. */
 static uint64_t random_id(struct run *t, uint32_t kind)
 {
+	struct ipaddr a;
+
+	if (kind == RES_ADDRESS) {
+		a = m_address(pick(t, M_ADDRESSES));
+		return res_address(0, &a).id;
+	}
 	return kind == RES_FLOW ? pick(t, 6) | (pick(t, 2) ? RES_FLOW_SOFT : 0) : pick(t, 20);
 }
 
 static struct lease_want random_want(struct run *t)
 {
-	static const uint32_t kinds[] = { RES_LCORE, RES_LCORE, RES_LCORE,
-					  RES_QUEUE, RES_QUEUE, RES_FLOW };
+	static const uint32_t kinds[] = { RES_LCORE, RES_LCORE, RES_LCORE,   RES_QUEUE,
+					  RES_QUEUE, RES_FLOW,	RES_ADDRESS, RES_ADDRESS };
 	struct lease_want want = { .instance = pick_instance(t) };
 
-	want.res.kind = kinds[pick(t, 6)];
+	want.res.kind = kinds[pick(t, 8)];
 	want.res.id = random_id(t, want.res.kind);
 	if (want.res.kind == RES_LCORE)
 		want.whole_core = pick(t, 3) == 0;
@@ -274,7 +301,7 @@ static void op_rename(struct run *t)
 	holder = m_holder(&t->m, &to);
 	if (!le || le->held)
 		expect = -ENOENT;
-	else if (to.kind == RES_LCORE)
+	else if (to.kind == RES_LCORE || to.kind == RES_ADDRESS)
 		expect = -EINVAL;
 	else if (holder && holder != le)
 		expect = -EBUSY;
@@ -469,10 +496,10 @@ static void take_over(struct run *t)
 static void step(struct run *t)
 {
 	static void (*const ops[])(struct run *) = {
-		op_start,   op_start,	op_end,		  op_reserve, op_reserve,
-		op_reserve, op_reserve, op_rename,	  op_use,     op_use,
-		op_settle,  op_settle,	op_settle,	  op_release, op_expire,
-		op_event,   op_orphan,	op_undo_reserved, op_flow,    op_flow,
+		op_start,   op_start,	op_end,	    op_reserve, op_reserve, op_reserve,
+		op_reserve, op_rename,	op_use,	    op_use,	op_settle,  op_settle,
+		op_settle,  op_release, op_expire,  op_event,	op_orphan,  op_undo_reserved,
+		op_flow,    op_flow,	op_address, op_address,
 	};
 
 	copy_take(t->l, &before);

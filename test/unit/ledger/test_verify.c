@@ -26,7 +26,7 @@
 #define BREAK(word, value)	   BREAK_IF(word, value, true)
 #define BREAK_CHECKED(word, value) BREAK_IF(word, value, false)
 
-enum { USED = 5 }; /* more slots than any test takes */
+enum { USED = 8 }; /* more slots than any test takes */
 
 static void seal_all(struct ledger *l)
 {
@@ -308,6 +308,32 @@ static void flows(void **state)
 	BREAK_CHECKED(f->check, 0);
 }
 
+/* An IPv6 address stands in a flow's place; what its resource says it must be. */
+static void addresses(void **state)
+{
+	struct ledger *l = *state;
+	struct lease_want want = { .instance = fixture_instance(l, slot[0]) };
+	struct flow_slot *f = &l->flows[1];
+	struct ipaddr a, four;
+	uint32_t n;
+
+	assert_int_equal(ipaddr_parse("2001:db8::1", &a), 0);
+	assert_int_equal(ipaddr_parse("10.0.0.1", &four), 0);
+	want.res = res_address(2, &four);
+	fixture_hold(l, NULL, &want);
+	want.res = res_address(2, &a);
+	n = slot_of(fixture_hold(l, NULL, &want));
+	assert_int_equal(ledger_set_address(l, slot_id(&l->leases[n].slot, n), &a), 0);
+	BREAK(l->flow_of[n], 0);
+	BREAK(l->flow_of[n], 2);
+	BREAK(f->lease, f->lease - 1);
+	BREAK(f->slot.state, SLOT_FREE);
+	BREAK(l->flow_pool.used, 0);
+	BREAK(f->address.b[15], 2);
+	BREAK_CHECKED(f->address.b[0], 0);
+	BREAK_CHECKED(l->leases[n].res.id, want.res.id ^ 1);
+}
+
 /* Faults of which every single word looks right. */
 static void worn_slot_instead_of_a_free_one(void **state)
 {
@@ -391,6 +417,7 @@ int main(void)
 		USED_TEST(truth_of_instances),
 		USED_TEST(truth_of_leases),
 		USED_TEST(flows),
+		USED_TEST(addresses),
 		USED_TEST(worn_slot_instead_of_a_free_one),
 		USED_TEST(one_resource_twice),
 		USED_TEST(a_list_that_nobody_starts),
