@@ -247,6 +247,26 @@ def test_a_reeved_that_is_killed_takes_no_address_along(lab):
     lease_address(blue, nic, WHOLE)
 
 
+def test_an_upgrade_takes_no_address_along(lab):
+    reeved, nic = lab.start(CONF), lab.nic()
+    holder = Holder(reeved, lab, nic, WHOLE, WHOLE6)
+    core, before = reeved.core_pid(), of_addresses(reeved)
+    assert len(before) == 2
+    with reeved.connect_native() as admin:
+        admin.call("Upgrade")
+    assert reeved.core_pid() != core
+    holder.gets_all_of(WHOLE)
+    holder.gets(solicit(nic, WHOLE6))
+    assert GROUP in groups(nic)
+    assert of_addresses(reeved) == before
+    _, blue = connect(reeved, lab, BLUE)
+    assert blue.refused("AcquireAddress", nic=nic.name, address=WHOLE).short == "Taken"
+    holder.native.call("Release", lease=holder.addresses[1])
+    assert GROUP not in groups(nic)
+    lease_address(holder.native, nic, WHOLE6)
+    holder.gets(solicit(nic, WHOLE6))
+
+
 def test_the_form_follows_who_needs_it(lab):
     """The tenant system alone: by default another XDP program could share the NIC."""
     reeved, nic = lab.start(), lab.nic()
