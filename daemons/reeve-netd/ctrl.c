@@ -11,7 +11,6 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "channels.h"
-#include "mech/discard.h"
 #include "netd.h"
 #include "wire/channel.h"
 
@@ -241,7 +240,7 @@ static void on_door(struct watch *w, uint32_t events)
 	if (!c)
 		return;
 	*c = (struct ctrl_conn){
-		.netd = d, .uid = cred.uid, .pid = cred.pid, .foreign_fds = d->ctrl.foreign_fds
+		.netd = d, .uid = cred.uid, .pid = cred.pid, .foreign_fds = d->ctrl.door.foreign_fds
 	};
 	if (loop_add(d->loop, &c->watch, fd, EPOLLIN, on_conn) < 0) {
 		free(c);
@@ -262,9 +261,7 @@ int ctrl_open(struct netd *d, const char *path, int fd, struct err *e)
 		r = door_open(&s->door, path, true, "ctrl_socket", e);
 	if (r < 0)
 		return r;
-	/* Who connects from now on has it from there. */
-	s->foreign_fds = !descriptors_refuse(s->door.fd);
-	if (s->foreign_fds)
+	if (s->door.foreign_fds)
 		r = closer_start(&s->closer, e);
 	if (r < 0)
 		return r;

@@ -28,7 +28,7 @@ struct ctrl_conn {
 	struct netd *netd;
 	uid_t uid;
 	pid_t pid;
-	bool foreign_fds; /* as of struct ctrl */
+	bool foreign_fds; /* as of its door */
 	struct chan_inbox in;
 	struct app *app;
 	struct chan *chan; /* whose bell it is */
@@ -38,8 +38,7 @@ struct ctrl_conn {
 struct ctrl {
 	struct door door;
 	struct watch door_watch;
-	bool foreign_fds; /* descriptors may come in, so there is a closer */
-	struct closer closer;
+	struct closer closer;		/* if descriptors may come in */
 	struct ctrl_conn *first, *last; /* the oldest first */
 	uint32_t n;
 	struct rate refusals;

@@ -3,7 +3,8 @@
  * A socket file that somebody still serves is never taken over, and only our own is
  * removed. It is made under a name of its own, listens, and is then put in place by
  * link(2), which replaces nothing: so of two that start at once one fails, and who finds
- * the file can connect.
+ * the file can connect. Descriptors are refused before that: a connection has it from the
+ * listener as it is when it is made.
  */
 #include "door.h"
 
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "mech/discard.h"
 #include "mech/sockfile.h"
 
 enum { BACKLOG = 128, OTHERS = 0177 };
@@ -86,12 +88,13 @@ int door_open(struct door *door, const char *path, bool open_to_all, const char 
 	door->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (door->fd < 0)
 		return fail(e, errno, "can't make a socket: %m");
+	door->foreign_fds = !descriptors_refuse(door->fd);
 	return put_in_place(door, path, open_to_all ? 0 : OTHERS, e);
 }
 
 void door_adopt(struct door *door, int fd)
 {
-	*door = (struct door){ .fd = fd };
+	*door = (struct door){ .fd = fd, .foreign_fds = !descriptors_refuse(fd) };
 }
 
 void door_close(struct door *door)

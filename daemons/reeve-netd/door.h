@@ -14,6 +14,7 @@
 
 struct door {
 	int fd;
+	bool foreign_fds; /* who connects can pass descriptors: a kernel before 6.16 */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "": nothing to remove */
 	dev_t dev;
 	ino_t ino;

@@ -6,7 +6,8 @@
  *
  * Others may be able to write to such a directory (a container's root), so
  * nothing here follows a name there: the mode comes from the umask, and the
- * socket is put in place by link(2), which replaces nothing.
+ * socket is put in place by link(2), which replaces nothing. Descriptors are refused before
+ * it listens: a connection has it from the listener as it is when it is made.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -224,6 +225,7 @@ int door_serve(struct door *door, const char *path, mode_t without, const char *
 
 	if (fd < 0)
 		return fail(e, errno, "can't make a socket: %m");
+	door->foreign_fds = !descriptors_refuse(fd);
 	r = make_parent(path, e);
 	if (r == 0)
 		r = sockfile_clear(path, "another program", advice, e);
@@ -247,7 +249,7 @@ int door_open(struct reeved *d, enum pp_door kind, const char *path, struct err 
 	r = door_serve(&opened, path, 0111, "stop it first, two would lease the same cores", e);
 	if (r < 0)
 		return r;
-	d->clients.foreign_fds = !descriptors_refuse(opened.fd);
+	d->clients.foreign_fds = opened.foreign_fds;
 	door_close(d, kind);
 	*door = opened;
 	r = loop_add(d->loop, &door->watch, door->fd, 0, on_connect);

@@ -57,7 +57,8 @@ struct options {
 
 struct door {
 	struct watch watch;
-	int fd; /* -1: closed */
+	int fd;		  /* -1: closed */
+	bool foreign_fds; /* as of struct clients */
 	enum pp_door kind;
 	char path[CONF_PATH_MAX];
 	dev_t dev;

@@ -2,6 +2,7 @@
 """Machnet's control socket: who may register what, and what goes with whom. And channels whose
 applications are hostile, stand still or die. Nothing here sleeps: what is waited for is an
 answer, an end or what netd tells of itself."""
+import contextlib
 import ctypes
 import json
 import os
@@ -173,6 +174,53 @@ def test_descriptors_that_nobody_wants(connect, netd, bell):
     other, _ = register(connect)
     other.close()
     conn.close()
+
+
+def passes(sock):
+    """Whether it can pass a descriptor."""
+    read, write = os.pipe()
+    try:
+        socket.send_fds(sock, [b"x"], [read])
+        return True
+    except PermissionError:
+        return False
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+def refuses_descriptors():
+    """Whether this kernel can have a socket do so: SO_PASSRIGHTS."""
+    one, two = socket.socketpair()
+    with one, two:
+        try:
+            one.setsockopt(socket.SOL_SOCKET, 83, 0)
+        except OSError:
+            return False
+        return not passes(two)
+
+
+def connect_at_once(house, path):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            return house.connect(path)
+    raise AssertionError("there is no socket")
+
+
+@pytest.mark.skipif(not refuses_descriptors(), reason="this kernel lets all pass descriptors")
+def test_who_comes_first_can_pass_no_descriptor(house):
+    """It connects as soon as it finds the socket."""
+    net = NetLab(house)
+    try:
+        for _ in range(10):
+            netd = net.start(args=("--logtostderr", f"--ctrl_socket={PATH}"), ready=False)
+            with connect_at_once(house, PATH) as sock:
+                assert not passes(sock)
+            netd.wait_log("ready")
+            assert netd.stop() == 0
+    finally:
+        net.close()
 
 
 # --- what goes with whom ------------------------------------------------------------------------
