@@ -25,11 +25,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 #include "core.h"
 #include "link.h"
 #include "record.h"
 #include "resync.h"
 #include "sandbox.h"
+
+enum { ASKED = 77 }; /* the serial of what is waited for */
 
 static struct core core;
 static char attack[64];
@@ -38,6 +41,11 @@ static int journal = -1; /* as reeved passed it, for truncate */
 static int result(long r)
 {
 	return r < 0 ? -errno : 0;
+}
+
+static void tell(const char *what, int r)
+{
+	log_say(LOG_WARN, "attack", "%s: %s", what, r < 0 ? strerrorname_np(-r) : "done");
 }
 
 /* --- the kernel --------------------------------------------------------------------- */
@@ -322,6 +330,101 @@ static int a_descriptor(void)
 	return (int)fd_send(core.sock, &m, sizeof(m), &core.null_fd, 1) < 0 ? -errno : 0;
 }
 
+/* reeved's word on a request. */
+static int request(const void *m, size_t len)
+{
+	struct pollfd p = { .fd = core.sock, .events = POLLIN };
+	static union pp_msg answer;
+	int fds[FD_PASS_MAX];
+	unsigned nfds;
+
+	say(m, len);
+	while (poll(&p, 1, -1) == 1) {
+		int r = pp_recv(core.sock, PP_REEVED, &answer, fds, &nfds);
+
+		if (r < 0 && r != -EAGAIN)
+			return r;
+		while (r == 0 && nfds)
+			close(fds[--nfds]);
+		if (r == 0 && answer.head.serial == ASKED)
+			return answer.head.type == PP_RESULT ? -answer.result.error : 0;
+	}
+	return -errno;
+}
+
+static uint32_t ifindex_of(const char *name)
+{
+	char path[64], text[32];
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/ifindex", name);
+	return fd_read_file(AT_FDCWD, path, text, sizeof(text)) > 0
+		       ? (uint32_t)strtoul(text, NULL, 10)
+		       : 0;
+}
+
+static int ask_open(const char *name)
+{
+	struct pp_nic_open m = { .head = { .type = PP_NIC_OPEN, .serial = ASKED },
+				 .ifindex = ifindex_of(name),
+				 .form = NIC_WANT_SINGLE,
+				 .conf_serial = core.conf_serial };
+
+	str_copy(m.name, sizeof(m.name), name);
+	return request(&m, sizeof(m));
+}
+
+/* With the queue of its number. */
+static int ask_owner(const char *name, uint32_t owner, const char *tenant)
+{
+	struct pp_nic_owner m = { .head = { .type = PP_NIC_OWNER, .serial = ASKED },
+				  .ifindex = ifindex_of(name),
+				  .owner = owner,
+				  .tenant = conf_tenant(&core.conf, tenant),
+				  .conf_serial = core.conf_serial,
+				  .on = 1 };
+	struct pp_nic_queue q = { .head = { .type = PP_NIC_QUEUE, .serial = ASKED },
+				  .ifindex = m.ifindex,
+				  .owner = owner,
+				  .queue = owner,
+				  .on = 1 };
+	int r = request(&m, sizeof(m));
+
+	return r < 0 ? r : request(&q, sizeof(q));
+}
+
+static int ask_address(const char *name, uint32_t owner, uint32_t on, const char *text)
+{
+	struct pp_nic_address m = { .head = { .type = PP_NIC_ADDRESS, .serial = ASKED },
+				    .ifindex = ifindex_of(name),
+				    .owner = owner,
+				    .on = on };
+
+	return ipaddr_parse(text, &m.address) < 0 ? -EINVAL : request(&m, sizeof(m));
+}
+
+/* Two tenants' owners are on eth1, which is theirs; eth2 is nobody's. */
+static int a_addresses(void)
+{
+	tell("open", ask_open("eth1"));
+	tell("red", ask_owner("eth1", 1, "red"));
+	tell("blue", ask_owner("eth1", 2, "blue"));
+	tell("own", ask_address("eth1", 1, 1, "10.9.1.9"));
+	tell("kernels", ask_address("eth1", 1, 1, "10.9.1.1"));
+	tell("kernels6", ask_address("eth1", 1, 1, "fd09:1::1"));
+	tell("broadcast", ask_address("eth1", 1, 1, "10.9.1.255"));
+	tell("other-network", ask_address("eth1", 1, 1, "10.9.2.9"));
+	tell("another-tenants", ask_address("eth1", 1, 1, "192.0.2.1"));
+	tell("owned", ask_address("eth1", 2, 1, "10.9.1.9"));
+	tell("twice", ask_address("eth1", 1, 1, "10.9.1.9"));
+	tell("take-away", ask_address("eth1", 2, 0, "10.9.1.9"));
+	tell("no-owner", ask_address("eth1", 3, 1, "10.9.1.10"));
+	tell("closed-interface", ask_address("eth2", 1, 1, "10.9.1.10"));
+	tell("open-other", ask_open("eth2"));
+	tell("red-other", ask_owner("eth2", 1, "red"));
+	tell("other-interface", ask_address("eth2", 1, 1, "10.9.1.10"));
+	return 0;
+}
+
 /* A log that is a file is appended to, whoever writes. */
 static int a_overwrite_log(void)
 {
@@ -384,6 +487,7 @@ static const struct {
 	{ "descriptor", a_descriptor },
 	{ "overwrite-log", a_overwrite_log },
 	{ "flood", a_flood },
+	{ "addresses", a_addresses },
 };
 
 /* --- all of it --------------------------------------------------------------------------- */
@@ -394,8 +498,7 @@ static void try_it(void)
 		if (!strcmp(attacks[i].name, attack)) {
 			int r = attacks[i].run();
 
-			log_say(LOG_WARN, "attack", "%s: %s", attack,
-				r < 0 ? strerrorname_np(-r) : "done");
+			tell(attack, r);
 		}
 	log_flush();
 }

@@ -2,12 +2,14 @@
 """The core is somebody else's: what it tries from within its sandbox, and what it tells
 reeved, changes nothing."""
 import os
+import re
 import shutil
 import subprocess
 
 import mtl
 import pytest
 from daemon import House, status_of
+from nic import Lab, datagrams
 
 KILLED = "signal 31"
 ON_THE_KERNEL = {
@@ -29,7 +31,7 @@ def attacked(stage, build, tmp_path):
     """A daemon whose core makes this attack."""
     houses = []
 
-    def start(attack, conf=None):
+    def start(attack, conf=None, prepare=lambda house: None):
         copy = tmp_path / "stage"
         subprocess.run(["cp", "-a", stage, copy], check=True)
         core = next(copy.rglob("libexec/reeve/reeve-core"))
@@ -37,6 +39,7 @@ def attacked(stage, build, tmp_path):
         shutil.copy(build / "test/fake/compromised_core", core)
         (core.parent / "attack").write_text(attack)
         houses.append(House(copy))
+        prepare(houses[-1])
         reeved = houses[-1].start(conf=conf)
         reeved.core_may_die = True
         return reeved
@@ -90,6 +93,49 @@ def test_lies_in_every_field(attacked):
     assert int(status_of(reeved.pid)["VmRSS"].split()[0]) < 16000
     assert not os.path.exists(reeved.house.path(mtl.PATH)), "the plane that is off stayed off"
     assert reeved.stop() == 0
+
+
+ADDRESSES = {
+    "open": "done", "red": "done", "blue": "done", "own": "done",
+    "kernels": "EBUSY", "kernels6": "EBUSY", "broadcast": "EBUSY",
+    "other-network": "EPERM", "another-tenants": "EPERM", "owned": "EBUSY", "twice": "EBUSY",
+    "take-away": "ENOENT", "no-owner": "ENOENT", "closed-interface": "ENODEV",
+    "open-other": "EPERM", "red-other": "ENODEV", "other-interface": "ENODEV",
+}
+
+
+def test_addresses_that_nobody_may_have(attacked, build):
+    """What the kernel has, what another owner has, what none of the tenant's networks has, and
+    all of an interface that the config keeps from reeve."""
+    conf = '''
+nics = {"eth1"}
+tenant "red" {
+	uids = {"1001"}
+	nics = {"eth1"}
+	addresses = {"10.9.1.0/24", "fd09:1::/64"}
+}
+tenant "blue" {
+	uids = {"1002"}
+	nics = {"eth1"}
+	addresses = {"10.9.1.0/24", "192.0.2.1"}
+}
+'''
+    labs = []
+
+    def wire(house):
+        labs.append(Lab(house, build / "test/fake/xsk_client"))
+        for name in "eth1", "eth2":
+            labs[0].nic(name)
+
+    reeved = attacked("addresses", conf, wire)
+    reeved.wait_log("attack why=.addresses: done")
+    told = re.findall(r"attack why=.([a-z0-9-]+): (\w+)", "\n".join(reeved.log()))
+    assert dict(told) == ADDRESSES | {"addresses": "done"}
+    nic = labs[0].nics[0]
+    kernel = nic.listen(5000)
+    nic.send(1, nic.udp(5000))
+    datagrams(kernel, 1)
+    labs[0].close()
 
 
 def test_a_flood_that_never_reads(attacked):
