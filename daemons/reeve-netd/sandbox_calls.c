@@ -136,6 +136,7 @@ static const int closers[] = {
 	SCMP_SYS(rseq),
 	SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(set_robust_list),
+	SCMP_SYS(sigaltstack), /* of sanitizers, before what does not return */
 	SCMP_SYS(wait4),
 	SCMP_SYS(write),
 };
