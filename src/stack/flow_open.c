@@ -122,7 +122,7 @@ static void established(struct flow *f)
 	f->state = FLOW_ESTABLISHED;
 	f->una = 1;
 	if (!f->tries)
-		send_rtt(f, took);
+		loss_rtt(f, took);
 	f->tries = 0;
 	timer_clear(f);
 }

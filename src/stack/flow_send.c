@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The sending half of a flow. Packets are numbered, and each is acknowledged by the
- * number of the next one that is missing. No more than the reference's window is
- * ever under way, less after losses: halved by each, and grown back by what arrives.
+ * number of the next one that is missing.
  *
  * Losses are found three ways: by acknowledgements that bring nothing, by time when one
  * that was sent later has arrived, and by time alone: soon some times, since one packet
@@ -17,49 +16,11 @@
 #include "stack/impl.h"
 
 enum {
-	RTO_LEAST_MS = 10,
-	RTO_SLACK_MS = 5, /* what a peer without a core of its own may take longer */
-	HURRY_LEAST_MS = 2,
-	HURRIES = 6,
-	RTO_FIRST_MS = 200,
-	RTO_MOST_MS = 500,
 	GIVE_UP_S = 15,
-	DUPS = 3,
-	WINDOW_LEAST = 8,
 	FLOW_SEGS = 256, /* that one flow has, sent or not */
 	ROOM_MS = 1,
 	OLD_ACKS = 2,
 };
-
-static uint64_t clamp(uint64_t ns, uint32_t least_ms, uint32_t most_ms)
-{
-	if (ns < least_ms * NS_PER_MS)
-		return least_ms * NS_PER_MS;
-	return ns > most_ms * NS_PER_MS ? most_ms * NS_PER_MS : ns;
-}
-
-/* RFC 6298, but for the limits: these are networks of one site. */
-void send_rtt(struct flow *f, uint64_t took_ns)
-{
-	uint64_t off = took_ns > f->rtt_ns ? took_ns - f->rtt_ns : f->rtt_ns - took_ns;
-
-	if (!f->rtt_ns) {
-		f->rtt_ns = took_ns;
-		f->rtt_var_ns = took_ns / 2;
-	} else {
-		f->rtt_var_ns = (3 * f->rtt_var_ns + off) / 4;
-		f->rtt_ns = (7 * f->rtt_ns + took_ns) / 8;
-	}
-}
-
-static void reset_rto(struct flow *f)
-{
-	if (f->rtt_ns)
-		f->rto_ns = clamp(f->rtt_ns + 4 * f->rtt_var_ns + RTO_SLACK_MS * NS_PER_MS,
-				  RTO_LEAST_MS, RTO_MOST_MS);
-	else
-		f->rto_ns = RTO_FIRST_MS * NS_PER_MS;
-}
 
 /* --- packets ---------------------------------------------------------------------------- */
 
@@ -84,6 +45,8 @@ static bool send_seg(struct flow *f, struct seg *seg, uint32_t seq)
 	if (!output_flow(f, &m, seg->data, seg->len) && !port_tx_room(f->stack->port))
 		return false;
 	seg->sent_ns = f->stack->now;
+	if (!seg->tries)
+		seg->first_ns = seg->sent_ns;
 	if (seg->tries < UINT8_MAX)
 		seg->tries++;
 	return true;
@@ -110,18 +73,16 @@ static bool may_send(const struct flow *f)
 	return f->unsent && under_way(f) < f->window && f->nxt - f->una < MACHNET_REORDER - 1;
 }
 
-static bool may_hurry(const struct flow *f)
+/* false: no room; when there is, it goes on. */
+static bool send_next(struct flow *f)
 {
-	return f->rtt_ns && f->hurries < HURRIES;
-}
-
-/* After two round trips something is wrong more often than not; the later, the less so. */
-static uint64_t wait_ns(const struct flow *f)
-{
-	uint64_t ns = clamp(2 * f->rtt_ns + 4 * f->rtt_var_ns, HURRY_LEAST_MS, RTO_MOST_MS);
-
-	ns *= 1 + f->hurries / 2;
-	return may_hurry(f) && ns < f->rto_ns ? ns : f->rto_ns;
+	if (!send_seg(f, f->unsent, f->nxt)) {
+		stall(f);
+		return false;
+	}
+	f->unsent = f->unsent->next;
+	f->nxt++;
+	return true;
 }
 
 void send_timer(struct flow *f)
@@ -129,8 +90,7 @@ void send_timer(struct flow *f)
 	if (f->deadline != UINT64_MAX)
 		return;
 	if (f->una != f->nxt) {
-		reset_rto(f);
-		flow_set_timer(f, wait_ns(f));
+		flow_set_timer(f, loss_wait_ns(f));
 	} else if (f->wants_room && !f->first) {
 		flow_set_timer(f, ROOM_MS * NS_PER_MS);
 	}
@@ -138,14 +98,8 @@ void send_timer(struct flow *f)
 
 void send_ready(struct flow *f)
 {
-	while (may_send(f)) {
-		if (!send_seg(f, f->unsent, f->nxt)) {
-			stall(f);
-			break;
-		}
-		f->unsent = f->unsent->next;
-		f->nxt++;
-	}
+	while (may_send(f) && send_next(f))
+		;
 	send_timer(f);
 }
 
@@ -207,79 +161,35 @@ static void drop_first(struct flow *f)
 	seg_give(&f->stack->segs, seg);
 }
 
-static void shrink(struct flow *f, uint32_t window)
-{
-	f->threshold = f->window / 2 > WINDOW_LEAST ? f->window / 2 : WINDOW_LEAST;
-	f->window = window ? window : f->threshold;
-	f->grown = 0;
-	f->recovering = true;
-	f->recover = f->nxt;
-}
-
-static void grow(struct flow *f, uint32_t n)
-{
-	f->grown += n;
-	if (f->window < f->threshold) {
-		f->window += f->grown;
-		f->grown = 0;
-	} else if (f->grown >= f->window) {
-		f->grown -= f->window;
-		f->window++;
-	}
-	if (f->window > MACHNET_WINDOW)
-		f->window = MACHNET_WINDOW;
-}
-
-/* One that was sent later has arrived, and this one has had its time. */
-static bool is_overdue(const struct flow *f)
-{
-	return f->stack->now - f->first->sent_ns > f->rtt_ns + 2 * f->rtt_var_ns + NS_PER_MS / 5;
-}
-
-/* The third in a row says that one is missing; where so many can't come, the last does. */
-static bool says_loss(const struct flow *f)
-{
-	uint32_t others = f->nxt - f->una - 1;
-
-	return f->dups >= DUPS || (!f->unsent && others && f->dups >= others);
-}
-
 /* Each says that one has arrived. */
 static void acked_nothing(struct flow *f)
 {
 	if (f->una == f->nxt)
 		return;
-	f->dups++;
-	if (!f->recovering && says_loss(f)) {
-		shrink(f, 0);
+	if (loss_by_number(f))
 		resend_first(f);
-	} else if (f->recovering && is_overdue(f)) {
-		resend_first(f);
-	}
 	send_ready(f);
 }
 
 static void acked_some(struct flow *f, uint32_t n)
 {
 	/* What is behind a hole came long before it could be acknowledged. */
-	bool straight = f->first->tries == 1;
-	uint64_t sent_ns = 0;
+	struct loss_sample sample = { .first_ns = f->first->first_ns,
+				      .last_ns = f->first->sent_ns,
+				      .tries = f->first->tries };
+	enum loss_next next;
 
 	for (uint32_t i = 0; i < n; i++) {
-		sent_ns = f->first->sent_ns;
+		if (sample.tries == 1)
+			sample.last_ns = f->first->sent_ns;
 		drop_first(f);
 	}
-	if (straight)
-		send_rtt(f, f->stack->now - sent_ns);
 	f->una += n;
-	f->dups = 0;
-	f->hurries = 0;
-	if (!f->recovering)
-		grow(f, n);
-	else if ((int32_t)(f->una - f->recover) >= 0)
-		f->recovering = false;
-	else if (is_overdue(f))
+	next = loss_acked(f, n, &sample);
+	if (next == LOSS_AGAIN)
 		resend_first(f);
+	else if (next == LOSS_TRY && f->unsent && f->nxt - f->una < MACHNET_REORDER - 1)
+		send_next(f);
 }
 
 void send_acked(struct flow *f, uint32_t ack)
@@ -306,18 +216,6 @@ static void greet_again(struct flow *f)
 		send_old_ack(f);
 }
 
-/* One is lost now and then; two in a row are more than chance. */
-static void hurry(struct flow *f)
-{
-	f->hurries++;
-	if (f->hurries > 1) {
-		shrink(f, WINDOW_LEAST);
-		greet_again(f);
-	}
-	resend_first(f);
-	flow_set_timer(f, wait_ns(f));
-}
-
 /* Whether the peer, asked again and again, was silent for long enough. */
 static bool is_given_up(struct flow *f)
 {
@@ -329,25 +227,25 @@ static bool is_given_up(struct flow *f)
 
 void send_timeout(struct flow *f)
 {
+	uint64_t wait;
+
 	if (f->una == f->nxt) {
 		tell_room(f);
 		return;
 	}
-	if (may_hurry(f)) {
-		hurry(f);
-		return;
+	wait = loss_hurry(f);
+	if (!wait) {
+		f->stack->stats.timeouts++;
+		if (is_given_up(f)) {
+			flow_reset(f, ETIMEDOUT);
+			return;
+		}
+		wait = loss_timeout(f);
 	}
-	f->stack->stats.timeouts++;
-	if (is_given_up(f)) {
-		flow_reset(f, ETIMEDOUT);
-		return;
-	}
-	shrink(f, WINDOW_LEAST);
-	f->dups = 0;
-	greet_again(f);
+	if (f->recovering)
+		greet_again(f);
 	resend_first(f);
-	f->rto_ns = clamp(2 * f->rto_ns, RTO_LEAST_MS, RTO_MOST_MS);
-	flow_set_timer(f, f->rto_ns);
+	flow_set_timer(f, wait);
 }
 
 /* --- what there is to send ------------------------------------------------------------------- */

@@ -17,8 +17,8 @@
 /* A packet that is kept: not acknowledged yet, or ahead of one that is missing. */
 struct seg {
 	struct seg *next;
-	uint64_t sent_ns;
-	uint32_t seq; /* of one that came */
+	uint64_t first_ns, sent_ns; /* the first time, the last */
+	uint32_t seq;		    /* of one that came */
 	uint16_t len;
 	uint8_t flags;
 	uint8_t tries;
@@ -62,7 +62,11 @@ struct flow {
 	uint32_t dups;			   /* acknowledgements in a row that brought nothing */
 	uint32_t recover;		   /* until it is acknowledged, losses are one loss */
 	bool recovering, in_message, wants_room, active;
-	uint8_t hurries; /* times that the first went again before its time */
+	uint8_t hurries;		      /* times that the first went again before its time */
+	uint32_t kept_window, kept_threshold; /* before the last loss */
+	bool doubtful;			      /* it may have been none */
+	uint8_t again;			      /* times that what timed out went again */
+	uint8_t echoes;			      /* answers to those that are to come yet */
 
 	/* What comes: all before rcv was delivered. */
 	uint32_t rcv;
@@ -76,6 +80,8 @@ struct flow {
 	struct flow *owe_next, *stalled_next;
 
 	uint64_t rtt_ns, rtt_var_ns, rto_ns;
+	uint64_t
+		perhaps_ns; /* if what was answered is the first of those that went; 0: it is not */
 	uint64_t heard_ns, since_ns;
 	uint64_t silent_ns;	     /* the first timeout since it was heard of; 0: none */
 	uint64_t deadline, timer_ns; /* when it is due; what the heap has it under */
@@ -221,9 +227,31 @@ struct listener *stack_listener(const struct stack *s, const struct ipaddr *ip, 
 /* Somebody's MAC is known now. */
 void flows_resolved(struct stack *s, const struct ipaddr *ip);
 
+/* --- flow_loss.c ------------------------------------------------------------------------- */
+
+void loss_rtt(struct flow *f, uint64_t took_ns);
+/* How long the first may be under way. */
+uint64_t loss_wait_ns(struct flow *f);
+/* An acknowledgement brought nothing. Whether the first is to go again. */
+bool loss_by_number(struct flow *f);
+/* The first is late, and goes again. For how long to wait then; 0: it was so often enough. */
+uint64_t loss_hurry(struct flow *f);
+uint64_t loss_timeout(struct flow *f);
+
+/* Of what was acknowledged at once: the first one's times and tries, when the last was sent. */
+struct loss_sample {
+	uint64_t first_ns, last_ns;
+	uint8_t tries;
+};
+
+/* What to send next: whatever may go, the first again, or something new in any case. */
+enum loss_next { LOSS_NOTHING, LOSS_AGAIN, LOSS_TRY };
+
+/* n have arrived, and una is behind them. */
+enum loss_next loss_acked(struct flow *f, uint32_t n, const struct loss_sample *s);
+
 /* --- flow_send.c, flow_recv.c ------------------------------------------------------------ */
 
-void send_rtt(struct flow *f, uint64_t took_ns);
 void send_ready(struct flow *f);
 /* For what waits, if nothing else has the timer. */
 void send_timer(struct flow *f);

@@ -149,6 +149,26 @@ static void test_a_third_lost_is_slow_only(void **state)
 	assert_true(world_run_until_done(w, 10 * NS_PER_S));
 }
 
+/* Eight flows fill a queue of some 20 ms, where nothing is lost: little goes twice. */
+static void test_a_long_queue_is_no_loss(void **state)
+{
+	enum { FLOWS = 8, MESSAGES = 100, SIZE = 20000 };
+	const struct simnet_link slow = { .bits_per_s = 100000000 };
+	struct world *w = *state;
+	struct host *a = world_host(w, "10.0.0.1", &slow), *b = world_host(w, "10.0.0.2", &slow);
+	struct side *x[FLOWS], *y[FLOWS];
+	struct stack_stats s;
+
+	for (int i = 0; i < FLOWS; i++)
+		world_flow(w, a, b, (uint16_t)(888 + i), &x[i], &y[i]);
+	world_run(w, NS_PER_MS);
+	for (int i = 0; i < FLOWS; i++)
+		side_talk(x[i], y[i], MESSAGES, SIZE);
+	assert_true(world_run_until_done(w, 10 * NS_PER_S));
+	stack_stats(a->stack, &s);
+	assert_true(s.resent < s.sent / 20);
+}
+
 /* Whom nobody hears is not flooded: once for what was under way, then ever more seldom. */
 static void test_who_is_silent_is_asked_seldom(void **state)
 {
@@ -185,6 +205,7 @@ int main(void)
 		TEST(test_who_gives_up_tells_both),
 		TEST(test_a_deaf_reader_stops_its_peer_only),
 		TEST(test_a_third_lost_is_slow_only),
+		TEST(test_a_long_queue_is_no_loss),
 		TEST(test_who_is_silent_is_asked_seldom),
 	};
 
