@@ -20,6 +20,8 @@ enum {
 	HURRIES = 6,
 	DOUBLED_MOST = 6,
 	PERHAPS_MS = 6,
+	MISFITS = 8,
+	MISFITS_MOST = 20,
 	DUPS = 3,
 	WINDOW_LEAST = 8,
 };
@@ -63,12 +65,22 @@ static bool fits_the_last(const struct flow *f, const struct loss_sample *s)
 
 static void learn(struct flow *f, const struct loss_sample *s)
 {
+	f->perhaps_ns = 0;
+	f->hurries = 0;
 	if (s->tries == 1)
 		loss_rtt(f, f->stack->now - s->last_ns);
-	f->perhaps_ns = 0;
-	if (s->tries > 1 && !fits_the_last(f, s))
+	if (s->tries == 1 || fits_the_last(f, s)) {
+		f->misfits = 0;
+	} else {
 		f->perhaps_ns = clamp(f->stack->now - s->first_ns, 0, PERHAPS_MS);
-	f->hurries = 0;
+		f->misfits += f->misfits < MISFITS_MOST;
+	}
+}
+
+/* One such answer may be chance; where all are such, it takes longer than is known. */
+static uint64_t slack_ns(const struct flow *f)
+{
+	return f->misfits > MISFITS ? (f->misfits - MISFITS) * NS_PER_MS : 0;
 }
 
 static bool may_hurry(const struct flow *f)
@@ -101,7 +113,7 @@ uint64_t loss_wait_ns(struct flow *f)
 static bool is_overdue(const struct flow *f)
 {
 	uint32_t again = f->first->tries > 2 ? f->first->tries - 2 : 0;
-	uint64_t ns = usual_ns(f) << (again < DOUBLED_MOST ? again : DOUBLED_MOST);
+	uint64_t ns = (usual_ns(f) + slack_ns(f)) << (again < DOUBLED_MOST ? again : DOUBLED_MOST);
 
 	return f->stack->now - f->first->sent_ns > ns;
 }

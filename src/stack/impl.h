@@ -67,6 +67,7 @@ struct flow {
 	bool doubtful;			      /* it may have been none */
 	uint8_t again;			      /* times that what timed out went again */
 	uint8_t echoes;			      /* answers to those that are to come yet */
+	uint8_t misfits;		      /* answers in a row that came when none was to come */
 
 	/* What comes: all before rcv was delivered. */
 	uint32_t rcv;
