@@ -230,6 +230,7 @@ static void listen_again(struct endpoint *ep)
 void endpoint_join(struct endpoint *ep, struct stack *s)
 {
 	ep->stack = s;
+	ep->share = share_new(s);
 	listen_again(ep);
 }
 
@@ -251,6 +252,8 @@ void endpoint_leave(struct endpoint *ep)
 		if (ep->flows[i].flow)
 			let_go(&ep->flows[i], flow_close);
 	close_listeners(ep);
+	share_free(ep->share);
+	ep->share = NULL;
 	ep->stack = NULL;
 }
 

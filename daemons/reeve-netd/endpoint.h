@@ -81,6 +81,7 @@ struct ep_stats {
 struct endpoint {
 	struct channel *ch;
 	struct stack *stack; /* NULL: no engine has it */
+	struct share *share; /* of that; NULL: none was left */
 	uint64_t seed;
 	bool rings;  /* CHAN_RINGS */
 	int bell;    /* the connection for it; -1: none */

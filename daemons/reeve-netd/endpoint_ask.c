@@ -65,6 +65,7 @@ static int ask_connect(struct endpoint *ep, const struct chan_ctrl *c, uint64_t 
 		ep_flow_free(f);
 		return r;
 	}
+	flow_set_share(f->flow, ep->share);
 	f->id = c->id;
 	f->connecting = true;
 	f->deadline_ns = now + CONNECT_S * NS_PER_S;
@@ -220,6 +221,7 @@ bool endpoint_accepted(void *arg, struct flow *flow, void *listener)
 		return false;
 	f->flow = flow;
 	flow_set_user(flow, f);
+	flow_set_share(flow, ep->share);
 	ep_flow_know(f);
 	return true;
 }

@@ -15,7 +15,7 @@
 #include "stack/steer.h"
 
 /* For each engine. Pages that no flow needs are never touched. */
-enum { FLOWS = 16384, SEGMENTS = 16384, LISTENERS = 2048, NEIGHBOURS = 1024 };
+enum { FLOWS = 16384, SEGMENTS = 16384, SHARES = 4096, LISTENERS = 2048, NEIGHBOURS = 1024 };
 
 /* --- which one --------------------------------------------------------------------------- */
 
@@ -105,6 +105,7 @@ static void fill_conf(const struct iface *f, struct engine *en, const struct sta
 				  .naddrs = f->conf->naddrs,
 				  .flows = FLOWS,
 				  .segments = SEGMENTS,
+				  .shares = SHARES,
 				  .listeners = LISTENERS,
 				  .neighbours = NEIGHBOURS,
 				  .steering = f->steering,

@@ -17,6 +17,7 @@ struct seen {
 	uint32_t free, flows, listeners;
 	bool stalled;
 	struct ep_stats stats;
+	struct share_stats share;
 };
 
 static void look(struct engine *e, void *arg)
@@ -30,6 +31,8 @@ static void look(struct engine *e, void *arg)
 	seen->listeners = ep->nlisteners;
 	seen->stalled = ep->starved_first || ep->waits;
 	seen->stats = ep->stats;
+	if (ep->share)
+		share_stats(ep->share, &seen->share);
 }
 
 static const char *state_of(const struct chan *c)
@@ -72,6 +75,11 @@ static void add_seen(json_t *row, const struct chan *c)
 		(json_int_t)seen.stats.tx_messages, "sent_bytes", (json_int_t)seen.stats.tx_bytes,
 		"dropped", (json_int_t)seen.stats.tx_drops, "aborted",
 		(json_int_t)seen.stats.aborted);
+	json_object_update(row, more);
+	json_decref(more);
+	more = json_pack("{s:I, s:I, s:I}", "queued", (json_int_t)seen.share.queued, "held",
+			 (json_int_t)seen.share.held, "without_segment",
+			 (json_int_t)seen.share.refused);
 	json_object_update(row, more);
 	json_decref(more);
 }

@@ -57,24 +57,17 @@ struct flow *flow_new(struct stack *s, const struct flow_name *name)
 			    (ipaddr_is4(&name->local) ? IP4_HEADER : IP6_HEADER));
 	if (f->mss > MACHNET_MSS)
 		f->mss = MACHNET_MSS;
+	share_enter(f, &s->common);
 	table_add(f);
 	return f;
 }
 
-static void leave_lists(struct flow *f)
+static void owe_nothing(struct flow *f)
 {
-	struct flow **at;
-
-	for (at = &f->stack->owe_ack; f->in_owe_ack; at = &(*at)->owe_next)
+	for (struct flow **at = &f->stack->owe_ack; f->in_owe_ack; at = &(*at)->owe_next)
 		if (*at == f) {
 			*at = f->owe_next;
 			f->in_owe_ack = false;
-			break;
-		}
-	for (at = &f->stack->stalled; f->in_stalled; at = &(*at)->stalled_next)
-		if (*at == f) {
-			*at = f->stalled_next;
-			f->in_stalled = false;
 			break;
 		}
 }
@@ -96,7 +89,8 @@ void flow_bury(struct flow *f)
 		s->stats.flows--;
 	send_drop(f);
 	recv_drop(f);
-	leave_lists(f);
+	owe_nothing(f);
+	share_leave(f);
 	timer_clear(f);
 	table_remove(f);
 	port_give(s, &f->name.local, f->name.local_port);
@@ -154,6 +148,8 @@ void flow_begin_reset(struct flow *f)
 {
 	send_drop(f);
 	recv_drop(f);
+	share_leave(f);
+	share_enter(f, &f->stack->common);
 	flow_make_way(f->stack);
 	f->stack->stats.flows--;
 	f->stack->stats.half_open++;

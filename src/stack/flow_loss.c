@@ -17,10 +17,9 @@ enum {
 	RTO_FIRST_MS = 200,
 	RTO_MOST_MS = 500,
 	HURRY_LEAST_MS = 2,
-	HURRIES = 6,
-	DOUBLED_MOST = 6,
-	PERHAPS_MS = 6,
-	MISFITS = 8,
+	DOUBLED_MOST = 6, /* times that what is overdue is so later */
+	PERHAPS_MS = 6,	  /* at most, since in a lossy network it would be lost time */
+	MISFITS = 8,	  /* that are chance */
 	MISFITS_MOST = 20,
 	DUPS = 3,
 	WINDOW_LEAST = 8,
@@ -47,6 +46,7 @@ void loss_rtt(struct flow *f, uint64_t took_ns)
 		f->rtt_var_ns = (3 * f->rtt_var_ns + off) / 4;
 		f->rtt_ns = (7 * f->rtt_ns + took_ns) / 8;
 	}
+	share_rtt(f->share, took_ns);
 }
 
 /* It would be no surprise if an answer came so long after what it answers. */

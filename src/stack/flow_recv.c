@@ -91,11 +91,13 @@ static void deliver_held(struct flow *f)
 
 		f->held = seg->next;
 		f->nheld--;
+		f->share->held--;
 		taken = deliver(f, seg->flags, seg->data, seg->len);
 		if (f->stuck) {
 			seg->next = f->held;
 			f->held = seg;
 			f->nheld++;
+			f->share->held++;
 			return;
 		}
 		seg_give(&f->stack->segs, seg);
@@ -123,9 +125,11 @@ static bool hold(struct flow *f, const struct machnet *m, const uint8_t *data, u
 
 	if (!at)
 		return false;
-	seg = seg_take(&f->stack->segs);
-	if (!seg)
+	seg = share_may_hold(f->share) ? seg_take(&f->stack->segs) : NULL;
+	if (!seg) {
+		f->share->refused++;
 		return false;
+	}
 	memcpy(seg->data, data, len);
 	seg->len = (uint16_t)len;
 	seg->flags = m->flags;
@@ -133,6 +137,7 @@ static bool hold(struct flow *f, const struct machnet *m, const uint8_t *data, u
 	seg->next = *at;
 	*at = seg;
 	f->nheld++;
+	f->share->held++;
 	return true;
 }
 
@@ -193,5 +198,6 @@ void recv_drop(struct flow *f)
 		f->held = seg->next;
 		seg_give(&f->stack->segs, seg);
 	}
+	f->share->held -= f->nheld;
 	f->nheld = 0;
 }

@@ -24,15 +24,6 @@ enum {
 
 /* --- packets ---------------------------------------------------------------------------- */
 
-static void stall(struct flow *f)
-{
-	if (f->in_stalled)
-		return;
-	f->in_stalled = true;
-	f->stalled_next = f->stack->stalled;
-	f->stack->stalled = f;
-}
-
 /* false: no room. A packet without a way is one that got lost. */
 static bool send_seg(struct flow *f, struct seg *seg, uint32_t seq)
 {
@@ -60,24 +51,10 @@ static void resend_first(struct flow *f)
 	f->stack->stats.resent++;
 }
 
-static uint32_t under_way(const struct flow *f)
-{
-	uint32_t n = f->nxt - f->una;
-
-	return n > f->dups ? n - f->dups : 0;
-}
-
-/* What is too far ahead of a loss the peer would throw away. */
-static bool may_send(const struct flow *f)
-{
-	return f->unsent && under_way(f) < f->window && f->nxt - f->una < MACHNET_REORDER - 1;
-}
-
-/* false: no room; when there is, it goes on. */
-static bool send_next(struct flow *f)
+bool send_next(struct flow *f)
 {
 	if (!send_seg(f, f->unsent, f->nxt)) {
-		stall(f);
+		f->stack->full = true;
 		return false;
 	}
 	f->unsent = f->unsent->next;
@@ -98,23 +75,15 @@ void send_timer(struct flow *f)
 
 void send_ready(struct flow *f)
 {
-	while (may_send(f) && send_next(f))
-		;
-	send_timer(f);
-}
-
-void send_stalled(struct stack *s)
-{
-	struct flow *list = s->stalled;
-
-	s->stalled = NULL;
-	while (list) {
-		struct flow *f = list;
-
-		list = f->stalled_next;
-		f->in_stalled = false;
-		send_ready(f);
+	while (send_may(f)) {
+		if (share_must_wait(f) || !send_next(f)) {
+			share_wait(f);
+			break;
+		}
+		share_count(f);
 	}
+	share_count(f);
+	send_timer(f);
 }
 
 void send_ack(struct flow *f)
@@ -138,11 +107,9 @@ void send_old_ack(struct flow *f)
 
 static void tell_room(struct flow *f)
 {
-	const struct seg_pool *p = &f->stack->segs;
-
 	if (!f->wants_room || f->state != FLOW_ESTABLISHED)
 		return;
-	if (f->nsegs <= FLOW_SEGS / 2 && p->nfree > f->stack->conf.segments / 4) {
+	if (f->nsegs <= FLOW_SEGS / 2 && share_may_queue(f)) {
 		f->wants_room = false;
 		f->stack->conf.user->sendable(f->stack->conf.arg, f);
 	} else if (!f->first) {
@@ -158,6 +125,7 @@ static void drop_first(struct flow *f)
 	if (!f->first)
 		f->last = NULL;
 	f->nsegs--;
+	share_queued(f->share, -1);
 	seg_give(&f->stack->segs, seg);
 }
 
@@ -245,6 +213,7 @@ void send_timeout(struct flow *f)
 	if (f->recovering)
 		greet_again(f);
 	resend_first(f);
+	share_count(f);
 	flow_set_timer(f, wait);
 }
 
@@ -255,16 +224,17 @@ void send_drop(struct flow *f)
 	while (f->first)
 		drop_first(f);
 	f->unsent = NULL;
+	share_count(f);
 }
 
-/* A quarter of all is for what comes out of order. */
 static struct seg *take_seg(struct flow *f)
 {
-	struct stack *s = f->stack;
-
-	if (f->nsegs == FLOW_SEGS || s->segs.nfree <= s->conf.segments / 4)
+	if (f->nsegs == FLOW_SEGS)
 		return NULL;
-	return seg_take(&s->segs);
+	if (share_may_queue(f))
+		return seg_take(&f->stack->segs);
+	f->share->refused++;
+	return NULL;
 }
 
 static void append(struct flow *f, struct seg *seg)
@@ -278,6 +248,7 @@ static void append(struct flow *f, struct seg *seg)
 	if (!f->unsent)
 		f->unsent = seg;
 	f->nsegs++;
+	share_queued(f->share, 1);
 }
 
 static uint8_t flags_of(struct flow *f, bool last)

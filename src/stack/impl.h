@@ -30,7 +30,10 @@ struct seg_pool {
 	uint32_t n, nfree;
 };
 
-enum { SYN_FIRST_MS = 200 };
+enum {
+	SYN_FIRST_MS = 200,
+	HURRIES = 6, /* times that one goes again before its time */
+};
 
 enum flow_state {
 	FLOW_FREE,
@@ -67,20 +70,26 @@ struct flow {
 	bool doubtful;			      /* it may have been none */
 	uint8_t again;			      /* times that what timed out went again */
 	uint8_t echoes;			      /* answers to those that are to come yet */
-	uint8_t misfits;		      /* answers in a row that came when none was to come */
 
 	/* What comes: all before rcv was delivered. */
 	uint32_t rcv;
 	struct seg *held;
 	uint32_t nheld;
 	bool in_peers_message, stuck;
-	bool owes_ack, in_owe_ack, in_stalled;
+	bool owes_ack, in_owe_ack;
 	uint8_t old_acks; /* sent for this rcv, beyond the first */
 	uint8_t probes;
 	uint64_t probed_ns, greeted_ns;
-	struct flow *owe_next, *stalled_next;
+	struct flow *owe_next;
+
+	struct share *share;
+	uint32_t counted; /* what the share knows to be under way */
+	bool presses;	  /* has more to send than may be under way */
+	bool waits;	  /* for its turn */
+	struct flow *wait_next;
 
 	uint64_t rtt_ns, rtt_var_ns, rto_ns;
+	uint8_t misfits; /* answers in a row that came when none was to come */
 	uint64_t
 		perhaps_ns; /* if what was answered is the first of those that went; 0: it is not */
 	uint64_t heard_ns, since_ns;
@@ -96,6 +105,21 @@ static inline bool flow_is_up(const struct flow *f)
 {
 	return f->state == FLOW_ESTABLISHED || f->state == FLOW_CLOSING;
 }
+
+struct share {
+	struct stack *stack; /* NULL: there is none */
+	bool open;	     /* not given up by its user */
+	bool waits;	     /* in the list of those that wait for their turn */
+	struct share *next;
+	struct flow *flows, **flows_end; /* that wait */
+	uint32_t nwaiting;
+	uint32_t nflows;
+	uint32_t queued, held; /* segments: to be sent or acknowledged, out of order */
+	uint32_t under_way;    /* packets */
+	uint32_t pressing;     /* flows */
+	uint64_t rtt_least_ns; /* 0: none was seen yet */
+	uint64_t refused;
+};
 
 struct listener {
 	struct ipaddr ip;
@@ -128,11 +152,20 @@ struct stack {
 	uint32_t table_mask;
 	struct flow **heap;
 	uint32_t nheap;
-	struct flow *owe_ack, *stalled;
+	struct flow *owe_ack;
 	uint32_t owed;	  /* packets that are to be acknowledged */
 	uint64_t owed_ns; /* when, at the latest, if there are any */
 	bool sending;	  /* something goes with the next flush */
 	uint32_t half_open_at;
+
+	struct share common; /* of flows that were given none */
+	struct share *shares;
+	uint32_t nshares;	    /* that are open */
+	uint32_t reserve, reserved; /* segments: of each; of all, and not used */
+	uint32_t npressing;	    /* shares */
+	struct share *waiting, **waiting_end;
+	uint32_t nwaiting;
+	bool full; /* the port had no room */
 
 	struct listener *listeners;
 	uint32_t *port_users;	/* by port: listeners and flows */
@@ -256,7 +289,22 @@ enum loss_next loss_acked(struct flow *f, uint32_t n, const struct loss_sample *
 void send_ready(struct flow *f);
 /* For what waits, if nothing else has the timer. */
 void send_timer(struct flow *f);
-void send_stalled(struct stack *s);
+/* Packets that no acknowledgement has told of. */
+static inline uint32_t send_under_way(const struct flow *f)
+{
+	uint32_t n = f->nxt - f->una;
+
+	return n > f->dups ? n - f->dups : 0;
+}
+
+/* Whether the window lets it. What is too far ahead of a loss the peer would throw away. */
+static inline bool send_may(const struct flow *f)
+{
+	return f->unsent && send_under_way(f) < f->window && f->nxt - f->una < MACHNET_REORDER - 1;
+}
+
+/* And out with it. false: the port has no room. */
+bool send_next(struct flow *f);
 void send_ack(struct flow *f);
 void send_old_ack(struct flow *f);
 void send_acked(struct flow *f, uint32_t ack);
@@ -266,6 +314,79 @@ void send_drop(struct flow *f);
 void recv_data(struct flow *f, const struct machnet *m, const uint8_t *data, uint32_t len);
 void recv_drop(struct flow *f);
 void recv_owed(struct stack *s);
+
+/* --- share.c ------------------------------------------------------------------------------ */
+
+int shares_init(struct stack *s);
+/* Whether there is a segment for it: to be sent, to be put in order. */
+bool share_may_queue(const struct flow *f);
+bool share_may_hold(const struct share *sh);
+/* While others have more to send than may be under way. */
+bool share_has_room(const struct flow *f);
+void share_wait(struct flow *f);
+void share_turns(struct stack *s);
+void share_enter(struct flow *f, struct share *sh);
+void share_leave(struct flow *f);
+
+static inline uint32_t share_unused(const struct share *sh)
+{
+	uint32_t reserve = sh->open ? sh->stack->reserve : 0;
+
+	return sh->queued < reserve ? reserve - sh->queued : 0;
+}
+
+/* It has so many more to be sent. */
+static inline void share_queued(struct share *sh, int32_t n)
+{
+	sh->stack->reserved -= share_unused(sh);
+	sh->queued += (uint32_t)n;
+	sh->stack->reserved += share_unused(sh);
+}
+
+static inline void share_press(struct flow *f, bool presses)
+{
+	struct share *sh = f->share;
+
+	if (presses == f->presses)
+		return;
+	sh->stack->npressing -= sh->pressing > 0;
+	sh->pressing += presses ? 1 : UINT32_MAX;
+	sh->stack->npressing += sh->pressing > 0;
+	f->presses = presses;
+}
+
+/*
+ * Something of the flow went, or was acknowledged, or is given up. What went again and
+ * again without an answer is not in any queue.
+ */
+static inline void share_count(struct flow *f)
+{
+	bool may_be = f->first && f->hurries < HURRIES;
+	uint32_t n = may_be ? send_under_way(f) : 0;
+
+	f->share->under_way += n - f->counted;
+	f->counted = n;
+	share_press(f, may_be && f->unsent);
+}
+
+static inline void share_rtt(struct share *sh, uint64_t took_ns)
+{
+	if (!sh->rtt_least_ns || took_ns < sh->rtt_least_ns)
+		sh->rtt_least_ns = took_ns;
+}
+
+static inline bool share_lets(const struct flow *f)
+{
+	bool others_press = f->stack->npressing > (f->share->pressing > 0);
+
+	return !others_press || share_has_room(f);
+}
+
+/* It may send by its window: whether it is to wait for its turn. */
+static inline bool share_must_wait(const struct flow *f)
+{
+	return f->stack->full || f->share->flows || !share_lets(f);
+}
 
 /* --- table.c, timer.c, seg.c --------------------------------------------------------- */
 

@@ -59,7 +59,7 @@ static bool make_tables(struct stack *s)
 			return false;
 	}
 	return s->table && s->flows && s->heap && s->listeners && s->neighs && s->port_users &&
-	       segs_init(&s->segs, s->conf.segments) == 0;
+	       segs_init(&s->segs, s->conf.segments) == 0 && shares_init(s) == 0;
 }
 
 static uint64_t spread(uint64_t x)
@@ -103,6 +103,7 @@ void stack_free(struct stack *s)
 	if (!s)
 		return;
 	free(s->segs.all);
+	free(s->shares);
 	free(s->shared_users);
 	free(s->port_users);
 	free(s->neighs);
@@ -145,7 +146,7 @@ bool stack_poll(struct stack *s, uint64_t now_ns)
 	s->now = now_ns;
 	any = take_frames(s);
 	any |= steer_drain(s);
-	send_stalled(s);
+	share_turns(s);
 	while ((f = timer_next(s))) {
 		flow_due(f);
 		any = true;
@@ -184,7 +185,7 @@ uint64_t stack_deadline(const struct stack *s)
 {
 	uint64_t next = s->nheap ? s->heap[0]->timer_ns : UINT64_MAX;
 
-	if (s->stalled || s->dead)
+	if (s->full || s->dead)
 		return s->now;
 	if (s->owed && s->owed_ns < next)
 		next = s->owed_ns;

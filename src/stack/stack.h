@@ -97,6 +97,7 @@ struct stack_conf {
 	struct ipaddr gateways[2]; /* IPv4, IPv6; zero: none */
 	uint32_t flows;		   /* established at most; as many may be on their way to it */
 	uint32_t segments; /* packets that are kept, to be sent again or to be put in order */
+	uint32_t shares;   /* at most */
 	uint32_t listeners;
 	uint32_t neighbours;
 	uint64_t seed;		   /* for hashes that strangers can't foresee */
@@ -169,6 +170,30 @@ void flow_resume(struct flow *f);
 void flow_close(struct flow *f);
 /* At once. */
 void flow_abort(struct flow *f);
+
+/* --- shares ----------------------------------------------------------------------- */
+
+/*
+ * Flows that have one part together of what the engine has, such as those of one
+ * application, however many they are; see share.c. Those that are given none have one, too.
+ */
+struct share;
+
+/* NULL: there are as many as may be. */
+struct share *share_new(struct stack *s);
+/* Its flows have it until they are no more, but no new ones. Accepts NULL. */
+void share_free(struct share *sh);
+/* Of a flow that was just accepted, or begins to connect. NULL: as it is. */
+void flow_set_share(struct flow *f, struct share *sh);
+
+struct share_stats {
+	uint32_t flows;
+	uint32_t queued, held; /* segments: to be sent or acknowledged; out of order */
+	uint32_t under_way;    /* packets */
+	uint64_t refused;      /* times that it got no segment */
+};
+
+void share_stats(const struct share *sh, struct share_stats *ret);
 
 /* -ENETUNREACH, -EMSGSIZE, -EAGAIN: no room, or the way there is being looked for. */
 int stack_ping(struct stack *s, const struct ipaddr *to, uint16_t id, uint16_t seq,

@@ -386,6 +386,7 @@ def test_reeve_net_channels(net, connect):
     assert (row["name"], row["buffers"], row["listeners"], row["flows"]) == ("na\\xffme\\x0a", 511,
                                                                             1, 0)
     assert (row["interface"], row["stalled"], row["free"]) == ("eth1", False, 511)
+    assert (row["queued"], row["held"], row["without_segment"]) == (0, 0, 0)
     text = net.reeve("net", "channels").stdout
     assert "CHANNEL" in text and row["channel"] in text
 

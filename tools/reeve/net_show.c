@@ -149,12 +149,14 @@ int net_show_channels(const json_t *reply)
 		{ "NAME" },	     { "UID", true },	  { "PID", true },	{ "STATE" },
 		{ "INTERFACE" },     { "ENGINE", true },  { "BUFFERS", true },	{ "FREE", true },
 		{ "FLOWS", true },   { "LISTENS", true }, { "RECEIVED", true }, { "SENT", true },
-		{ "DROPPED", true }, { "STALLED" },	  { "CHANNEL" }
+		{ "DROPPED", true }, { "QUEUED", true },  { "HELD", true },	{ "STALLED" },
+		{ "CHANNEL" }
 	};
 	static const char *const members[] = { "name",	    "uid",	 "pid",	     "state",
 					       "interface", "engine",	 "buffers",  "free",
 					       "flows",	    "listeners", "received", "sent",
-					       "dropped",   "stalled",	 "channel" };
+					       "dropped",   "queued",	 "held",     "stalled",
+					       "channel" };
 
 	return show(json_object_get(reply, "channels"), columns, members, ARRAY_SIZE(columns));
 }

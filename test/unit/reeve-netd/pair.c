@@ -42,9 +42,12 @@ uint64_t pair_now(const struct pair *p)
 
 static void open_host(struct pair *p, struct pair_host *h, const struct simnet_link *link)
 {
-	struct stack_conf conf = {
-		.naddrs = 1, .flows = 256, .segments = 4096, .listeners = 64, .neighbours = 8
-	};
+	struct stack_conf conf = { .naddrs = 1,
+				   .flows = 256,
+				   .segments = 4096,
+				   .shares = 32,
+				   .listeners = 64,
+				   .neighbours = 8 };
 	const uint8_t four[] = { 10, 0, 0, (uint8_t)(h - p->hosts + 1) };
 
 	h->ip = UINT32_C(0x0a000000) | four[3];

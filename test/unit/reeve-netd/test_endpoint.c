@@ -501,46 +501,6 @@ static void test_a_broken_ring(void **state)
 	}
 }
 
-/* --- fair shares ------------------------------------------------------------------------- */
-
-/* One with as much as it can have under way takes nothing from those that ask for little. */
-static void test_a_greedy_one(void **state)
-{
-	enum { OTHERS = 7, LEN = 1000 };
-	const struct simnet_link link = { .bits_per_s = 100000000 };
-	struct chan_flow flows[OTHERS];
-	struct endpoint *others[OTHERS];
-	uint64_t got[OTHERS] = { 0 }, least = UINT64_MAX, end;
-	struct two t;
-
-	(void)state;
-	open_two(&t, 4096, &link);
-	for (uint32_t i = 0; i < OTHERS; i++) {
-		struct endpoint *to = pair_channel(&t.p.hosts[1], 1024, false);
-
-		others[i] = pair_channel(&t.p.hosts[0], 1024, false);
-		assert_int_equal(
-			pair_connect(&t.p, others[i], to, (uint16_t)(PORT + 1 + i), &flows[i]), 0);
-	}
-	end = pair_now(&t.p) + NS_PER_S;
-	while (pair_now(&t.p) < end) {
-		app_send(t.a->ch, &t.flow, 50000, 0);
-		while (app_recv(t.b->ch, 0, NULL) >= 0)
-			;
-		for (uint32_t i = 0; i < OTHERS; i++) {
-			app_send(others[i]->ch, &flows[i], LEN, 1);
-			while (app_recv(t.p.hosts[1].eps[i + 1]->ch, 1, NULL) >= 0)
-				got[i]++;
-		}
-		pair_step(&t.p);
-	}
-	for (uint32_t i = 0; i < OTHERS; i++)
-		least = got[i] < least ? got[i] : least;
-	/* The wire has its packets in turn, and those of the others are shorter. */
-	assert_true(least * 8 * (OTHERS * (LEN + 96) + 1514) > 80000000);
-	pair_close(&t.p);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -562,7 +522,6 @@ int main(void)
 		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_indices_that_are_none),
 		cmocka_unit_test(test_a_broken_ring),
-		cmocka_unit_test(test_a_greedy_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
