@@ -246,8 +246,32 @@ static void close_listeners(struct endpoint *ep)
 	}
 }
 
+/* Set before the look that the application may take at what was put. */
+static void ring(struct endpoint *ep)
+{
+	ep->told = false;
+	if (!ep->rings || ep->bell < 0)
+		return;
+	atomic_thread_fence(memory_order_seq_cst);
+	if (channel_app_waits(ep->ch))
+		send(ep->bell, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Nobody looks after it until another engine does, so what is under way ends here. */
+static void end_connects(struct endpoint *ep)
+{
+	for (uint32_t i = 0; i < ep->used_flows; i++)
+		if (ep->flows[i].flow)
+			ep_fail_connect(&ep->flows[i], ENETDOWN);
+	ep_complete(ep);
+	if (ep->told)
+		ring(ep);
+}
+
 void endpoint_leave(struct endpoint *ep)
 {
+	if (!ep->lingers && !atomic_load(&ep->broken))
+		end_connects(ep);
 	for (uint32_t i = 0; i < ep->used_flows; i++)
 		if (ep->flows[i].flow)
 			let_go(&ep->flows[i], flow_close);
@@ -296,17 +320,6 @@ static bool serve(struct endpoint *ep, uint64_t now)
 	any |= ep_feed(ep);
 	any |= ep_expire(ep, now);
 	return ep_complete(ep) || any;
-}
-
-/* Set before the look that the application may take at what was put. */
-static void ring(struct endpoint *ep)
-{
-	ep->told = false;
-	if (!ep->rings || ep->bell < 0)
-		return;
-	atomic_thread_fence(memory_order_seq_cst);
-	if (channel_app_waits(ep->ch))
-		send(ep->bell, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 bool endpoint_turn(struct endpoint *ep, uint64_t now_ns)

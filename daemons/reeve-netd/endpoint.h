@@ -129,7 +129,7 @@ void endpoint_free(struct endpoint *ep);
 
 /* Its listeners of an earlier time listen again, if they may. */
 void endpoint_join(struct endpoint *ep, struct stack *s);
-/* Its flows end. */
+/* Its flows end, and what is being connected is answered: ENETDOWN. */
 void endpoint_leave(struct endpoint *ep);
 /* The application has gone: what it sent is still sent, until that time at most. */
 void endpoint_linger(struct endpoint *ep, uint64_t until_ns);

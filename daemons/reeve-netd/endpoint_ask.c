@@ -30,6 +30,12 @@ static struct chan_ctrl *complete(struct endpoint *ep, uint64_t id, int error)
 	return done;
 }
 
+void ep_fail_connect(struct ep_flow *f, int error)
+{
+	if (f->connecting)
+		complete(f->ep, f->id, error);
+}
+
 bool ep_complete(struct endpoint *ep)
 {
 	int r = 1;
@@ -240,8 +246,7 @@ static void give_up(struct ep_flow *f)
 {
 	struct flow *flow = f->flow;
 
-	if (f->connecting)
-		complete(f->ep, f->id, ETIMEDOUT);
+	ep_fail_connect(f, ETIMEDOUT);
 	ep_flow_free(f);
 	flow_set_user(flow, NULL);
 	flow_close(flow);

@@ -34,6 +34,8 @@ void ep_address(uint32_t ip, struct ipaddr *ret);
 /* --- endpoint_ask.c ----------------------------------------------------------------------- */
 
 bool ep_ask(struct endpoint *ep, uint64_t now);
+/* If it is under way: that is how it ended. */
+void ep_fail_connect(struct ep_flow *f, int error);
 bool ep_complete(struct endpoint *ep);
 bool ep_expire(struct endpoint *ep, uint64_t now);
 

@@ -374,6 +374,35 @@ static void test_an_engine_after_another(void **state)
 	pair_close(&t.p);
 }
 
+/* Those that ask at once are answered one by one, as there is room. */
+static void test_an_engine_that_goes_while_it_connects(void **state)
+{
+	struct chan_ctrl c = { .op = CHAN_CONNECT }, answer;
+	struct pair_host *h;
+	struct two t;
+
+	(void)state;
+	open_two(&t, 256, NULL);
+	h = &t.p.hosts[0];
+	c.flow = (struct chan_flow){ h->ip, UINT32_C(0x0a000063), 0, 1 };
+	for (c.id = 20; c.id < 22; c.id++) {
+		assert_true(app_ask(t.a->ch, &c));
+		pair_run(&t.p, NS_PER_MS);
+	}
+	assert_false(app_answer(t.a->ch, &answer));
+	exchange_remove(&h->exchange, t.a);
+	assert_true(app_answer(t.a->ch, &answer));
+	assert_int_equal(answer.id, 20);
+	assert_int_equal(answer.status, CHAN_ERROR);
+	assert_int_equal(answer.error, ENETDOWN);
+	exchange_add(&h->exchange, t.a);
+	pair_run(&t.p, NS_PER_MS);
+	assert_true(app_answer(t.a->ch, &answer));
+	assert_int_equal(answer.id, 21);
+	assert_int_equal(ask(&t, t.a, CHAN_CONNECT, t.p.hosts[1].ip, PORT), 0);
+	pair_close(&t.p);
+}
+
 /* --- what makes no sense ----------------------------------------------------------------- */
 
 /* Another channel's flow, though the tuple is right. */
@@ -518,6 +547,7 @@ int main(void)
 		cmocka_unit_test(test_disconnect),
 		cmocka_unit_test(test_what_was_sent_goes_after_the_end),
 		cmocka_unit_test(test_an_engine_after_another),
+		cmocka_unit_test(test_an_engine_that_goes_while_it_connects),
 		cmocka_unit_test(test_a_flow_of_another),
 		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_indices_that_are_none),
