@@ -117,19 +117,21 @@ static cfg_t *grammar(void)
 {
 	const cfg_flag_t many = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
 	cfg_opt_t top[KEYS_MAX + 5], log[KEYS_MAX], mtl[KEYS_MAX], stack[KEYS_MAX], nic[KEYS_MAX],
-		tenant[KEYS_MAX + 2], quota[KEYS_MAX];
+		tenant[KEYS_MAX + 2], quota[KEYS_MAX], channel[KEYS_MAX];
 	struct key kinds[RES_KIND_MAX + 1];
 	unsigned n;
 	cfg_t *cfg;
 
 	quota_keys(kinds);
 	options(kinds, quota);
+	options(channel_keys, channel);
 	options(log_keys, log);
 	options(mtl_keys, mtl);
 	options(stack_keys, stack);
 	options(nic_keys, nic);
 	n = options(tenant_keys, tenant);
 	append(tenant, &n, (cfg_opt_t)CFG_SEC("quota", quota, CFGF_NONE));
+	append(tenant, &n, (cfg_opt_t)CFG_SEC("channel", channel, CFGF_NONE));
 	n = options(top_keys, top);
 	append(top, &n, (cfg_opt_t)CFG_SEC("log", log, CFGF_NONE));
 	append(top, &n, (cfg_opt_t)CFG_SEC("mtl", mtl, CFGF_NONE));
@@ -195,6 +197,8 @@ static int set_tenant(struct build *b, cfg_t *section, struct err *e)
 		return r;
 	quota_keys(kinds);
 	r = set_keys(b, cfg_getsec(section, "quota"), kinds, e);
+	if (r == 0)
+		r = set_keys(b, cfg_getsec(section, "channel"), channel_keys, e);
 	if (r < 0)
 		return r;
 	r = tenant_end(b, e);

@@ -221,6 +221,7 @@ int tenant_begin(struct build *b, const char *title, struct err *e)
 	b->tenant = b->c->ntenants++;
 	t = tenant(b);
 	t->quota.max[RES_LCORE] = QUOTA_NONE;
+	t->quota.max[RES_CHANNEL] = TENANT_CHANNELS;
 	put_text(t->name, sizeof(t->name), title);
 	return check(b, RULE_NAME, e);
 }

@@ -34,6 +34,7 @@ extern const struct key mtl_keys[];
 extern const struct key stack_keys[];
 extern const struct key nic_keys[];
 extern const struct key tenant_keys[];
+extern const struct key channel_keys[];
 
 /* The keys of `quota`: the names of the resource kinds. */
 void quota_keys(struct key ret[static RES_KIND_MAX + 1]);

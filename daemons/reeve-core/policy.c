@@ -108,6 +108,9 @@ static void diff_tenant(const struct tenant_conf *a, const struct tenant_conf *b
 	diff_number("time limit ms", b->name, a->time_limit_ns / 1000000,
 		    b->time_limit_ns / 1000000);
 	diff_quota(a, b);
+	diff_number("memory of channels", b->name, a->channel.memory, b->channel.memory);
+	diff_number("rate of a channel", b->name, a->channel.rate, b->channel.rate);
+	diff_number("ports of a channel", b->name, a->channel.ports, b->channel.ports);
 }
 
 static const struct tenant_conf *find_tenant(const struct conf *c, const char *name)

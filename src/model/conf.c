@@ -79,6 +79,7 @@ void conf_defaults(struct conf *c)
 	c->ntenants = 2;
 	str_copy(c->tenants[TENANT_DEFAULT].name, TENANT_NAME_MAX, "default");
 	c->tenants[TENANT_DEFAULT].quota.max[RES_LCORE] = 16;
+	c->tenants[TENANT_DEFAULT].quota.max[RES_CHANNEL] = TENANT_CHANNELS;
 	str_copy(c->tenants[TENANT_SYSTEM].name, TENANT_NAME_MAX, "system");
 	for (int kind = 0; kind < RES_KIND_MAX; kind++)
 		c->tenants[TENANT_SYSTEM].quota.max[kind] = QUOTA_NONE;
@@ -307,6 +308,11 @@ static int check_time_limit(const struct conf *c, uint32_t i, struct err *e)
 	return 0;
 }
 
+static int check_channel(const struct conf *c, uint32_t i, struct err *e)
+{
+	return channel_terms_check(&c->tenants[i].channel, e);
+}
+
 int conf_check_tenant(const struct conf *c, uint32_t tenant, enum tenant_rule rule, struct err *e)
 {
 	static int (*const rules[])(const struct conf *, uint32_t, struct err *) = {
@@ -319,6 +325,7 @@ int conf_check_tenant(const struct conf *c, uint32_t tenant, enum tenant_rule ru
 		[RULE_CPUS] = check_tenant_cpus,
 		[RULE_ENFORCE] = check_enforce,
 		[RULE_TIME_LIMIT] = check_time_limit,
+		[RULE_CHANNEL] = check_channel,
 	};
 	_Static_assert(ARRAY_SIZE(rules) == RULE_MAX, "a check for each rule");
 

@@ -27,8 +27,9 @@ enum {
 	CONF_NICS_MAX = 32,   /* `nic` sections, and patterns in a list of NICs */
 	TENANT_NICS_MAX = 16, /* patterns in a tenant's list */
 	TENANT_NETS_MAX = 32, /* networks in a tenant's list of addresses */
+	TENANT_CHANNELS = 1024, /* the quota of who has none set */
 	CONF_MAGIC = 0x72656376,
-	CONF_VERSION = 4,
+	CONF_VERSION = 5,
 
 	/* Always there: everybody no other tenant matches, and root with the admins. */
 	TENANT_DEFAULT = 0,
@@ -87,6 +88,18 @@ struct nic_conf {
 	uint32_t soft_flows;	/* 0 or 1: XDP stands in for flow rules that the NIC lacks */
 };
 
+/* Of who is attached to the message stack; 0: no limit of the tenant's own. */
+struct channel_terms {
+	uint64_t memory; /* bytes of all channels of the tenant */
+	uint64_t rate;	 /* bit/s of what a channel may send */
+	uint32_t ports;	 /* of a channel, those that it listens on and those that it connects from */
+	uint32_t pad;
+};
+
+#define CHANNEL_MEMORY_MAX (UINT64_C(1) << 50)
+#define CHANNEL_RATE_MIN   UINT64_C(1000)
+#define CHANNEL_RATE_MAX   UINT64_C(10000000000000)
+
 struct tenant_conf {
 	char name[TENANT_NAME_MAX];
 	uint32_t nuids, ngids;
@@ -102,6 +115,7 @@ struct tenant_conf {
 	struct ip_net nets[TENANT_NETS_MAX];
 	uint32_t enforce;	/* enum enforce; above ADVISORY only with a cgroup */
 	uint64_t time_limit_ns; /* longest lease; 0: none */
+	struct channel_terms channel;
 };
 
 struct conf {
@@ -152,11 +166,14 @@ enum tenant_rule {
 	RULE_CPUS,   /* leasable, and kept for no other tenant */
 	RULE_ENFORCE,
 	RULE_TIME_LIMIT,
+	RULE_CHANNEL,
 	RULE_MAX,
 };
 
 /* 0 or -EINVAL; `tenant` must be below c->ntenants. */
 int conf_check_tenant(const struct conf *c, uint32_t tenant, enum tenant_rule rule, struct err *e);
+/* Within the limits above. 0 or -EINVAL. */
+int channel_terms_check(const struct channel_terms *t, struct err *e);
 int conf_check_mtl_path(const struct conf *c, struct err *e);
 int conf_check_stack(const struct conf *c, struct err *e);
 int conf_check_cpus(const struct conf *c, struct err *e);

@@ -74,12 +74,17 @@ static void test_default_tenants(void **state)
 	assert_string_equal(c->tenants[TENANT_SYSTEM].name, "system");
 	for (int kind = 0; kind < RES_KIND_MAX; kind++) {
 		assert_int_equal(c->tenants[TENANT_DEFAULT].quota.max[kind],
-				 kind == RES_LCORE ? 16 : 0);
+				 kind == RES_LCORE     ? 16
+				 : kind == RES_CHANNEL ? TENANT_CHANNELS
+						       : 0);
 		assert_int_equal(c->tenants[TENANT_SYSTEM].quota.max[kind], QUOTA_NONE);
 	}
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(c->tenants[i].enforce, ENFORCE_ADVISORY);
 		assert_int_equal(c->tenants[i].time_limit_ns, 0);
+		assert_int_equal(c->tenants[i].channel.memory, 0);
+		assert_int_equal(c->tenants[i].channel.rate, 0);
+		assert_int_equal(c->tenants[i].channel.ports, 0);
 	}
 }
 
