@@ -277,6 +277,10 @@ static void on_release(struct conn *c, const struct native_request *q)
 		return;
 	}
 	why = lease.instance == c->instance ? "released" : "released by an administrator";
+	if (lease.res.kind == RES_CHANNEL) {
+		channel_release(c, &lease);
+		return;
+	}
 	if (lease.res.kind != RES_LCORE) {
 		nic_release(c, &lease, why, released);
 		return;
@@ -412,6 +416,9 @@ static call_fn *const methods[] = {
 	[NATIVE_ACQUIRE_ADDRESS] = on_acquire_address,
 	[NATIVE_ADD_FLOW] = on_add_flow,
 	[NATIVE_OPEN_SOCKET] = on_open_socket,
+	[NATIVE_ACT_FOR] = on_act_for,
+	[NATIVE_ACQUIRE_CHANNEL] = on_acquire_channel,
+	[NATIVE_RELEASE_LOST] = on_release_lost,
 	[NATIVE_LIST_PORTS] = on_list_ports,
 	[NATIVE_LIST_FLOWS] = on_list_flows,
 	[NATIVE_LIST_LEASES] = on_list_leases,
@@ -426,6 +433,26 @@ static call_fn *const methods[] = {
 	[NATIVE_GET_INTERFACE] = on_get_interface,
 };
 _Static_assert(ARRAY_SIZE(methods) == NATIVE_METHOD_MAX, "every method has a row");
+
+/* All that whoever acts for somebody may do. */
+static bool may_for_others(enum native_method method)
+{
+	switch (method) {
+	case NATIVE_HELLO:
+	case NATIVE_RELEASE:
+	case NATIVE_ACT_FOR: /* which says why not */
+	case NATIVE_ACQUIRE_CHANNEL:
+	case NATIVE_LIST_LEASES:
+	case NATIVE_LIST_INSTANCES:
+	case NATIVE_LIST_TENANTS:
+	case NATIVE_STATUS:
+	case NATIVE_GET_INFO:
+	case NATIVE_GET_INTERFACE:
+		return true;
+	default:
+		return false;
+	}
+}
 
 void call_run(struct conn *c, const char *text, size_t len)
 {
@@ -449,5 +476,9 @@ void call_run(struct conn *c, const char *text, size_t len)
 		return;
 	}
 	c->native.oneway = q.oneway;
-	methods[q.method](c, &q);
+	if (conn_acts(c) && !may_for_others(q.method))
+		call_refuse(c, EACCES,
+			    "a connection that acts for an application has channels only");
+	else
+		methods[q.method](c, &q);
 }

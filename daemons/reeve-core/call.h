@@ -29,6 +29,11 @@ void call_refuse(struct conn *c, int error, const char *why);
 call_fn on_list_nics, on_acquire_queues, on_add_port, on_remove_port, on_acquire_address,
 	on_add_flow, on_open_socket, on_list_ports, on_list_flows;
 
+/* channel.c */
+call_fn on_act_for, on_acquire_channel, on_release_lost;
+/* Its holder gives a channel back; an administrator can't. */
+void channel_release(struct conn *c, const struct lease *lease);
+
 /* admin.c */
 call_fn on_upgrade, on_stop;
 

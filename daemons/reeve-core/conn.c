@@ -78,7 +78,13 @@ static void match_tenant(struct conn *c)
 {
 	struct core *core = c->core;
 
-	c->tenant = core->slots[policy_tenant(&core->conf, c->peer)];
+	c->tenant = core->slots[policy_tenant(&core->conf, c->who)];
+}
+
+/* Whoever acts for an administrator is none. */
+static bool is_admin(const struct conn *c)
+{
+	return !conn_acts(c) && policy_admin(&c->core->conf, c->peer);
 }
 
 /* The instance stays the tenant's that its leases are counted for. */
@@ -106,9 +112,10 @@ static struct conn *conn_new(struct core *core, const struct pp_conn *id, struct
 	c->kept = k;
 	c->door = k->door;
 	c->peer = &k->peer;
+	c->who = k->door == PP_DOOR_NATIVE && k->native.acts ? &k->native.whom : c->peer;
 	match_tenant(c);
 	match_instance(c);
-	c->admin = policy_admin(&core->conf, c->peer);
+	c->admin = is_admin(c);
 	c->busy = !core->synced;
 	if (c->door == PP_DOOR_MTL)
 		c->mtl.reply_fd = -1;
@@ -318,7 +325,7 @@ void conns_match_tenants(struct core *core)
 		tenant = c->tenant;
 		admin = c->admin;
 		core->tenants[tenant].conns--;
-		c->admin = policy_admin(&core->conf, c->peer);
+		c->admin = is_admin(c);
 		if (!c->instance)
 			match_tenant(c);
 		core->tenants[c->tenant].conns++;
@@ -381,6 +388,21 @@ void conn_go_on(struct conn *c)
 		native_resume(c);
 }
 
+bool conn_act(struct conn *c, const struct peer *whom)
+{
+	struct core *core = c->core;
+	uint32_t tenant = core->slots[policy_tenant(&core->conf, whom)];
+	const struct kept_native *n = &c->kept->native;
+
+	if (!share_move(c, whom->uid, tenant, extent_bytes(&n->in) + extent_bytes(&n->out)))
+		return false;
+	kept_act(core, c->kept, whom);
+	c->who = &n->whom;
+	c->tenant = tenant;
+	c->admin = false;
+	return true;
+}
+
 int conn_start_instance(struct conn *c, enum instance_kind kind, uint32_t claimed_pid,
 			const char *name, size_t len)
 {
@@ -388,11 +410,11 @@ int conn_start_instance(struct conn *c, enum instance_kind kind, uint32_t claime
 		.kind = kind,
 		.tenant = c->tenant,
 		.pid = c->peer->pid,
-		.uid = c->peer->uid,
-		.gid = c->peer->gid,
+		.uid = c->who->uid,
+		.gid = c->who->gid,
 		.claimed_pid = claimed_pid,
 		.start_time = c->peer->start_time,
-		.cgroup_id = c->peer->cgroup_id,
+		.cgroup_id = c->who->cgroup_id,
 		.since = clock_wall_ns(),
 	};
 	ledger_id started;

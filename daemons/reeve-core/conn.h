@@ -50,7 +50,8 @@ struct conn {
 	struct conn *next, **prev; /* process::conns, or the graveyard */
 	struct kept *kept;	   /* what of it outlives the core */
 	const struct peer *peer;
-	uint32_t tenant; /* slot in the ledger */
+	const struct peer *who; /* it stands for: its peer, or whom that acts for */
+	uint32_t tenant;	/* slot in the ledger */
 	bool admin;
 	bool busy;	       /* a transaction is under way: read and answer nothing more */
 	struct waiter *waiter; /* for an interface to be opened; NULL: none */
@@ -93,6 +94,14 @@ static inline bool conn_answer_waits(const struct conn *c)
 {
 	return c->kept->out_at < c->kept->out_len;
 }
+
+static inline bool conn_acts(const struct conn *c)
+{
+	return c->who != c->peer;
+}
+
+/* From now on it stands for somebody else. false: who that is has its share. */
+bool conn_act(struct conn *c, const struct peer *whom);
 
 int conn_start_instance(struct conn *c, enum instance_kind kind, uint32_t claimed_pid,
 			const char *name, size_t len);

@@ -19,6 +19,7 @@
  *   native.c    a connection that speaks Varlink; streams
  *   call.c      the methods of io.reeve
  *   list.c      those of them that only look
+ *   channel.c   those of the message stack, for its applications
  *   admin.c     those about the daemon itself
  *   txn.c       leases of lcores; the end of any lease
  *   ask.c       requests to reeved that wait for an answer

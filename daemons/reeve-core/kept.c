@@ -30,17 +30,28 @@ static uint32_t mix(uint32_t hash, const void *data, size_t len)
 }
 
 /* The list of groups only as far as it goes, the path as well: the rest is zero. */
+static uint32_t mix_peer(uint32_t hash, const struct peer *p)
+{
+	hash = mix(hash, p, offsetof(struct peer, groups));
+	hash = mix(hash, p->groups, p->ngroups * sizeof(p->groups[0]));
+	hash = mix(hash, &p->start_time, sizeof(p->start_time));
+	hash = mix(hash, &p->cgroup_id, sizeof(p->cgroup_id));
+	return mix(hash, p->cgroup, strnlen(p->cgroup, sizeof(p->cgroup)));
+}
+
+static bool acts(const struct kept *k)
+{
+	return k->door == PP_DOOR_NATIVE && k->native.acts;
+}
+
 static uint32_t check_of(const struct kept *k)
 {
 	uint32_t hash = 2166136261U;
 
 	hash = mix(hash, &k->use, sizeof(k->use));
 	hash = mix(hash, &k->door, sizeof(k->door));
-	hash = mix(hash, &k->peer, offsetof(struct peer, groups));
-	hash = mix(hash, k->peer.groups, k->peer.ngroups * sizeof(k->peer.groups[0]));
-	hash = mix(hash, &k->peer.start_time, sizeof(k->peer.start_time));
-	hash = mix(hash, &k->peer.cgroup_id, sizeof(k->peer.cgroup_id));
-	return mix(hash, k->peer.cgroup, strnlen(k->peer.cgroup, sizeof(k->peer.cgroup)));
+	hash = mix_peer(hash, &k->peer);
+	return acts(k) ? mix_peer(hash, &k->native.whom) : hash;
 }
 
 void kept_change(struct core *core, struct kept *k)
@@ -51,7 +62,7 @@ void kept_change(struct core *core, struct kept *k)
 void kept_change_extents(struct core *core, struct kept *k)
 {
 	size_t bytes = k->door == PP_DOOR_MTL ? offsetof(struct kept, mtl.in)
-					      : offsetof(struct kept, native) + sizeof(k->native);
+					      : offsetof(struct kept, native.whom);
 
 	undo_keep(undo_of(core), k, bytes);
 }
@@ -70,6 +81,15 @@ struct kept *kept_new(struct core *core, uint32_t slot, uint32_t use, uint32_t d
 	k->use = use;
 	k->check = check_of(k);
 	return k;
+}
+
+void kept_act(struct core *core, struct kept *k, const struct peer *whom)
+{
+	kept_change_extents(core, k);
+	undo_keep_object(undo_of(core), &k->native.whom);
+	k->native.whom = *whom;
+	k->native.acts = true;
+	k->check = check_of(k);
 }
 
 void kept_give(struct core *core, struct extent *e)
@@ -222,10 +242,15 @@ static bool native_sound(struct core *core, const struct kept *k)
 	return false;
 }
 
-static bool peer_sound(const struct kept *k)
+static bool peer_sound(const struct peer *p)
 {
-	return k->peer.ngroups <= PEER_GROUPS_MAX &&
-	       memchr(k->peer.cgroup, '\0', sizeof(k->peer.cgroup)) && k->check == check_of(k);
+	return p->ngroups <= PEER_GROUPS_MAX && memchr(p->cgroup, '\0', sizeof(p->cgroup));
+}
+
+static bool is_whom_it_says(const struct kept *k)
+{
+	return peer_sound(&k->peer) && (!acts(k) || peer_sound(&k->native.whom)) &&
+	       k->check == check_of(k);
 }
 
 struct kept *kept_find(struct core *core, uint32_t slot, uint32_t use)
@@ -234,7 +259,7 @@ struct kept *kept_find(struct core *core, uint32_t slot, uint32_t use)
 
 	if (slot >= core->journal.kept_ready || k->use != use || !use)
 		return NULL;
-	if (!peer_sound(k) || k->door >= PP_DOOR_MAX)
+	if (!is_whom_it_says(k) || k->door >= PP_DOOR_MAX)
 		return NULL;
 	return (k->door == PP_DOOR_MTL ? mtl_sound(core, k) : native_sound(core, k)) ? k : NULL;
 }

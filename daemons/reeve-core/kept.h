@@ -43,6 +43,8 @@ struct kept_native {
 	uint64_t since; /* of the stream: the last event of which an answer was made */
 	bool streaming;
 	bool hold[PLANE_MAX];
+	bool acts;	  /* for somebody else: */
+	struct peer whom; /* last, since it changes once */
 };
 
 struct kept {
@@ -66,6 +68,8 @@ struct kept {
 /* A record for a connection that was just accepted; NULL: no memory. */
 struct kept *kept_new(struct core *core, uint32_t slot, uint32_t use, uint32_t door,
 		      const struct peer *peer);
+/* From now on it is of a connection that acts for somebody else; a part of who it is. */
+void kept_act(struct core *core, struct kept *k, const struct peer *whom);
 /* With all that it refers to. */
 void kept_drop(struct core *core, struct kept *k);
 /* The record of an earlier core's connection, if it is whole; its pieces are claimed. */

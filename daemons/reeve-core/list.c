@@ -14,6 +14,7 @@ static uint64_t to_wall(uint64_t boot_ns)
 json_t *lease_json(struct core *core, const struct lease *l)
 {
 	char name[TENANT_NAME_MAX];
+	struct instance in;
 	struct native_lease n = {
 		.lease = l->id,
 		.instance = l->instance,
@@ -24,8 +25,14 @@ json_t *lease_json(struct core *core, const struct lease *l)
 		.expires_ns = to_wall(l->expires),
 		.whole_core = l->whole_core,
 		.enforced = enforce_shown(core, l->tenant),
+		.known = ledger_instance(core->ledger, l->instance, &in) == 0,
 	};
 
+	if (n.known) {
+		n.uid = in.uid;
+		n.pid = in.kind == INSTANCE_STACK ? in.claimed_pid : in.pid;
+		n.name = in.name;
+	}
 	/* A bare id names no CPU that a cpuset could hold. */
 	if (l->res.kind == RES_LCORE && !cpuset_has(&core->host.present, (unsigned)l->res.id))
 		n.enforced = enforce_name(ENFORCE_ADVISORY);
@@ -97,7 +104,7 @@ static json_t *instance_json(struct core *core, const struct instance *in)
 	char tenant[TENANT_NAME_MAX];
 	struct native_instance n = {
 		.instance = in->id,
-		.kind = in->kind == INSTANCE_MTL ? "mtl" : "native",
+		.kind = instance_kind_name(in->kind),
 		.name = in->name,
 		.tenant = tenant_name(core, in->tenant, tenant),
 		.pid = in->pid,

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/pidfd.h>
 #include <unistd.h>
 
@@ -38,6 +39,51 @@ static void on_end(struct watch *w, uint32_t events)
 	(void)events;
 	txn_end_instance(o->core, o->instance, "its process ended");
 	drop(o);
+}
+
+/* --- given back before the process ends ------------------------------------------------ */
+
+static void end(struct core *core, ledger_id instance)
+{
+	for (struct orphan *o = core->orphans; o; o = o->next)
+		if (o->instance == instance) {
+			drop(o);
+			break;
+		}
+	txn_end_instance(core, instance, "the message stack has connected anew");
+}
+
+static bool acted(const struct instance *in, const struct peer *process)
+{
+	return in->orphan && in->kind == INSTANCE_STACK && in->pid == process->pid &&
+	       in->start_time == process->start_time;
+}
+
+void orphans_give_back_one(struct core *core, const struct peer *process, const struct res *res)
+{
+	struct instance in;
+	struct lease l;
+
+	if (ledger_holder(core->ledger, res, &l) < 0 ||
+	    ledger_instance(core->ledger, l.instance, &in) < 0 || !acted(&in, process))
+		return;
+	if (in.leases == 1)
+		end(core, in.id);
+	else
+		ledger_release(core->ledger, in.id, l.id, clock_wall_ns(), "it is leased anew");
+}
+
+uint32_t orphans_give_back(struct core *core, const struct peer *process)
+{
+	struct instance in = { 0 };
+	uint32_t n = 0;
+
+	while (ledger_next_instance(core->ledger, in.id, &in) == 0)
+		if (acted(&in, process)) {
+			end(core, in.id);
+			n++;
+		}
+	return n;
 }
 
 void orphans_forget(struct core *core)
@@ -130,6 +176,7 @@ static void drop_records(struct core *core)
 /* Which instances, by their number. */
 static void mark_connected(const struct core *core, bool connected[static LEDGER_INSTANCES + 1])
 {
+	memset(connected, 0, LEDGER_INSTANCES + 1);
 	for (uint32_t slot = 0; slot < PP_CLIENTS_MAX; slot++)
 		if (core->conns[slot] && core->conns[slot]->instance)
 			connected[ledger_instance_number(core->conns[slot]->instance)] = true;

@@ -43,8 +43,8 @@ void record_refusal_address(struct conn *c, const struct res *res, const struct 
 		.tenant = c->tenant,
 		.instance = c->instance,
 		.res = res ? *res : (struct res){ .kind = RES_KIND_MAX },
-		.uid = c->peer->uid,
-		.pid = c->peer->pid,
+		.uid = c->who->uid,
+		.pid = c->who->pid,
 		.error = error,
 	};
 
@@ -80,7 +80,7 @@ static void log_claims(struct core *core, struct log_line *line, ledger_id id)
 
 	if (ledger_instance(core->ledger, id, &in) < 0)
 		return;
-	log_str(line, "kind", in.kind == INSTANCE_MTL ? "mtl" : "native");
+	log_str(line, "kind", instance_kind_name(in.kind));
 	if (in.name[0])
 		log_bytes(line, "name", in.name, sizeof(in.name));
 	if (in.claimed_pid && in.claimed_pid != in.pid)

@@ -71,36 +71,59 @@ static struct share *add(struct core *core, uint32_t uid)
 	return s;
 }
 
-bool share_take(struct conn *c)
+/* One more; NULL: they have their share. */
+static struct share *take_one(struct core *core, uint32_t uid, uint32_t tenant)
 {
-	struct core *core = c->core;
-	struct share *s = *find(core, c->peer->uid);
+	struct share *s = *find(core, uid);
 	uint32_t left = conns_free(core);
 
-	if (!left || core->tenants[c->tenant].conns / TENANT_FACTOR >= left ||
+	if (!left || core->tenants[tenant].conns / TENANT_FACTOR >= left ||
 	    (s && s->conns / UID_FACTOR >= left))
-		return false;
+		return NULL;
 	if (!s)
-		s = add(core, c->peer->uid);
+		s = add(core, uid);
 	if (!s)
-		return false;
+		return NULL;
 	s->conns++;
-	core->tenants[c->tenant].conns++;
-	c->share = s;
-	return true;
+	core->tenants[tenant].conns++;
+	return s;
+}
+
+static void give_one_back(struct core *core, struct share *s, uint32_t tenant)
+{
+	struct share **at;
+
+	core->tenants[tenant].conns--;
+	if (--s->conns)
+		return;
+	at = find(core, s->uid);
+	*at = s->next;
+	free(s);
+}
+
+bool share_take(struct conn *c)
+{
+	c->share = take_one(c->core, c->who->uid, c->tenant);
+	return c->share;
 }
 
 void share_give_back(struct conn *c)
 {
-	struct share *s = c->share, **at;
-
-	c->core->tenants[c->tenant].conns--;
+	give_one_back(c->core, c->share, c->tenant);
 	c->share = NULL;
-	if (--s->conns)
-		return;
-	at = find(c->core, s->uid);
-	*at = s->next;
-	free(s);
+}
+
+bool share_move(struct conn *c, uint32_t uid, uint32_t tenant, size_t bytes)
+{
+	struct share *next = take_one(c->core, uid, tenant);
+
+	if (!next)
+		return false;
+	next->bytes += bytes;
+	c->share->bytes -= bytes;
+	give_one_back(c->core, c->share, c->tenant);
+	c->share = next;
+	return true;
 }
 
 void share_charge_kept(struct conn *c, size_t bytes)

@@ -27,6 +27,8 @@ void shares_init(struct core *core);
 /* One more connection for the uid and the tenant; false: they have their share. */
 bool share_take(struct conn *c);
 void share_give_back(struct conn *c);
+/* It becomes another uid's and tenant's, with so many bytes; false: those have their share. */
+bool share_move(struct conn *c, uint32_t uid, uint32_t tenant, size_t bytes);
 /* Memory that a client makes us keep. false: its uid has its share; close it then. */
 bool share_charge(struct conn *c, size_t bytes);
 /* The same for what an earlier core kept: it was within the share then. */

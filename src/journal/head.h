@@ -14,7 +14,7 @@
 
 enum {
 	/* Of every struct in it, the ledger's among them: one build reads what it wrote. */
-	JOURNAL_VERSION = 2,
+	JOURNAL_VERSION = 3,
 	JOURNAL_BOOT_ID = 40,
 };
 

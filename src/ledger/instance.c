@@ -8,8 +8,21 @@
 static const char *const start_why[] = {
 	[INSTANCE_MTL] = "the client registered",
 	[INSTANCE_NATIVE] = "the client asked for its first lease",
+	[INSTANCE_STACK] = "the message stack acts for it",
 };
 _Static_assert(sizeof(start_why) / sizeof(start_why[0]) == INSTANCE_KIND_MAX, "a reason for each");
+
+static const char *const kind_names[] = {
+	[INSTANCE_MTL] = "mtl",
+	[INSTANCE_NATIVE] = "native",
+	[INSTANCE_STACK] = "stack",
+};
+_Static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == INSTANCE_KIND_MAX, "a name for each");
+
+const char *instance_kind_name(uint32_t kind)
+{
+	return kind < INSTANCE_KIND_MAX ? kind_names[kind] : NULL;
+}
 
 static void instance_name(struct instance_slot *s, const char *name)
 {

@@ -47,7 +47,8 @@ enum {
 	LEDGER_LEASE_LINES = 64,
 };
 
-enum instance_kind { INSTANCE_MTL, INSTANCE_NATIVE, INSTANCE_KIND_MAX };
+/* INSTANCE_STACK: an application of the message stack; the process is the stack's. */
+enum instance_kind { INSTANCE_MTL, INSTANCE_NATIVE, INSTANCE_STACK, INSTANCE_KIND_MAX };
 
 struct ledger;
 struct undo;
@@ -176,6 +177,9 @@ int ledger_instance_end(struct ledger *l, ledger_id id, uint64_t wall_ns, const 
 int ledger_instance_orphan(struct ledger *l, ledger_id id, uint64_t wall_ns, const char *why);
 
 int ledger_instance(const struct ledger *l, ledger_id id, struct instance *ret);
+
+/* "mtl", ...; NULL for a number that is no kind. */
+const char *instance_kind_name(uint32_t kind);
 
 /* A number that no other live instance has: 1 to LEDGER_INSTANCES. */
 uint32_t ledger_instance_number(ledger_id id);

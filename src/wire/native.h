@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "model/event.h"
 #include "model/nic.h"
+#include "model/peer.h"
 #include "model/res.h"
 
 enum {
@@ -49,6 +50,9 @@ enum native_method {
 	NATIVE_ACQUIRE_ADDRESS,
 	NATIVE_ADD_FLOW,
 	NATIVE_OPEN_SOCKET,
+	NATIVE_ACT_FOR,
+	NATIVE_ACQUIRE_CHANNEL,
+	NATIVE_RELEASE_LOST,
 	NATIVE_LIST_PORTS,
 	NATIVE_LIST_FLOWS,
 	NATIVE_LIST_LEASES,
@@ -106,6 +110,13 @@ struct native_request {
 			uint32_t frames, frame_size, ring; /* sound; the defaults when absent */
 		} socket;				   /* open_socket */
 		struct {
+			struct peer peer; /* start_time and cgroup_id are not known */
+			char name[NATIVE_NAME_MAX];
+		} act; /* act_for */
+		struct {
+			uint64_t number, bytes; /* never 0 */
+		} channel;			/* acquire_channel */
+		struct {
 			char tenant[32]; /* "": all one may see */
 			uint64_t after;	 /* a row's number; 0: from the first */
 		} list;
@@ -149,6 +160,9 @@ struct native_lease {
 	uint64_t expires_ns; /* wall clock; 0: none */
 	bool whole_core;
 	const char *enforced;
+	bool known; /* its instance is: */
+	uint32_t uid, pid;
+	const char *name; /* raw bytes, made printable here */
 };
 json_t *native_lease_json(const struct native_lease *l);
 

@@ -132,6 +132,11 @@ json_t *native_lease_json(const struct native_lease *l)
 	add_resource(&b, &l->res, &l->address);
 	add_text(&b, "tenant", l->tenant);
 	add_u64(&b, "instance", l->instance);
+	if (l->known) {
+		add_int(&b, "uid", l->uid);
+		add_int(&b, "pid", l->pid);
+		add_text_if(&b, "name", l->name);
+	}
 	add_time(&b, "since", l->since_ns);
 	if (l->expires_ns)
 		add_time(&b, "expires", l->expires_ns);

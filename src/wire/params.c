@@ -128,6 +128,29 @@ void take_count_or_list(struct params *p, const char *name, unsigned max, uint32
 	*ret_count = (uint32_t)count;
 }
 
+uint32_t take_numbers(struct params *p, const char *name, uint32_t highest, uint32_t *ret,
+		      uint32_t max)
+{
+	json_auto_t *value = take(p, name, OPTIONAL);
+	const json_t *one;
+	size_t i;
+
+	if (!value)
+		return 0;
+	if (!json_is_array(value) || json_array_size(value) > max) {
+		params_refuse(p, name);
+		return 0;
+	}
+	json_array_foreach(value, i, one) {
+		json_int_t number = json_integer_value(one);
+
+		if (!json_is_integer(one) || number < 0 || number > highest)
+			params_refuse(p, name);
+		ret[i] = (uint32_t)number;
+	}
+	return (uint32_t)json_array_size(value);
+}
+
 void take_ttl(struct params *p, uint64_t *ret_ns)
 {
 	int64_t ms = 0;

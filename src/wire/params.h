@@ -43,6 +43,14 @@ void take_count_or_list(struct params *p, const char *name, unsigned max, uint32
 			struct cpuset *ret_exact);
 void take_ttl(struct params *p, uint64_t *ret_ns);
 
+/* Numbers from 0 to `highest`, at most `max` of them; how many there are. */
+uint32_t take_numbers(struct params *p, const char *name, uint32_t highest, uint32_t *ret,
+		      uint32_t max);
+
+/* native_channel.c */
+void decode_act_for(struct params *p, struct native_request *q);
+void decode_acquire_channel(struct params *p, struct native_request *q);
+
 /* native_nic.c */
 void decode_acquire_queues(struct params *p, struct native_request *q);
 void decode_port(struct params *p, struct native_request *q);

@@ -382,7 +382,7 @@ bool fake_agrees(const struct fake_reeved *f)
 	struct lease l = { 0 };
 
 	while (ledger_next_lease(f->core.ledger, l.id, &l) == 0) {
-		if (l.res.kind == RES_LCORE)
+		if (l.res.kind == RES_LCORE || l.res.kind == RES_CHANNEL)
 			continue;
 		if (l.state != LEASE_HELD ||
 		    !find((struct fake_reeved *)f, owner_of(l.instance), &l.res))

@@ -213,8 +213,8 @@ def test_hold(reeved, number):
         assert re.fullmatch(rf"lease \d+: lcore \d+ until {TIME}\n", held.line())
         assert re.fullmatch(r"Holding CPU \d+\. Ctrl-C gives it back\.\n", held.line())
         assert "holder" in reeve(house, "instance", "list")
-        assert re.search(rf"\n *\d+ lcore \d+ +system +\d+ +{TIME} {TIME} no +advisory *\n",
-                         reeve(house, "lease", "list"))
+        assert re.search(rf"\n *\d+ lcore \d+ +system +\d+ +0 +\d+ holder +{TIME} {TIME} no +"
+                         r"advisory *\n", reeve(house, "lease", "list"))
         assert held.end(number) == (0, "", "")
     assert reeve(house, "lease", "list") == "none\n"
 

@@ -90,6 +90,17 @@ static void check_request(const struct native_request *q)
 	case NATIVE_OPEN_SOCKET:
 		check_socket(q);
 		break;
+	case NATIVE_ACT_FOR:
+		require(q->act.peer.uid != UINT32_MAX && q->act.peer.gid != UINT32_MAX);
+		require(q->act.peer.ngroups <= PEER_GROUPS_MAX);
+		require_ended(q->act.peer.cgroup);
+		require(!q->act.peer.cgroup[0] || q->act.peer.cgroup[0] == '/');
+		require_ended(q->act.name);
+		require(native_text_plain(q->act.name));
+		break;
+	case NATIVE_ACQUIRE_CHANNEL:
+		require(q->channel.number && q->channel.bytes);
+		break;
 	case NATIVE_LIST_PORTS:
 	case NATIVE_LIST_FLOWS:
 	case NATIVE_LIST_LEASES:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Two clients against a whole core, with nothing but reeved replaced: what they
- * write comes from the input, in fragments. Byte 0 picks the doors; then each
+ * write comes from the input, in fragments. Byte 0 picks the doors, and whether the second
+ * is the message stack; then each
  * chunk is one byte, whose top bit says who writes and whose rest says how
  * much, and so many bytes.
  *
@@ -71,6 +72,11 @@ static void start(void)
 	fake_add_nic(&fake, FAKE_IF, "eth0");
 }
 
+static uint32_t uid_of(uint32_t client, uint8_t how)
+{
+	return !client ? 0 : how & 4 ? REEVE_NET_UID : 1000;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct ledger_totals totals;
@@ -84,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	for (uint32_t i = 0; i < 2; i++) {
 		doors[i] = data[0] >> i & 1 ? PP_DOOR_NATIVE : PP_DOOR_MTL;
-		fds[i] = fake_connect(&fake, i, doors[i], 1000 * i, &conns[i]);
+		fds[i] = fake_connect(&fake, i, doors[i], uid_of(i, data[0]), &conns[i]);
 	}
 	for (data++, size--; size;) {
 		uint32_t who = data[0] >> 7;

@@ -1,6 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cli.h"
+
+#include <string.h>
+
 #include "table.h"
+
+/* An application of the message stack is known by its own pid, not by the stack's. */
+static const char *pid_member(const json_t *instance)
+{
+	const char *kind = json_string_value(json_object_get(instance, "kind"));
+
+	return kind && !strcmp(kind, "stack") ? "claimed_pid" : "pid";
+}
 
 static int show(const json_t *reply)
 {
@@ -9,16 +20,19 @@ static int show(const json_t *reply)
 						 { "PID", true },      { "UID", true },
 						 { "LEASES", true },   { "ORPHAN" },
 						 { "SINCE" } };
-	static const char *const members[] = { "instance", "kind", "name",   "tenant",
-					       "pid",	   "uid",  "leases", "orphan" };
+	static const char *const before[] = { "instance", "kind", "name", "tenant" };
+	static const char *const behind[] = { "uid", "leases", "orphan" };
 	const json_t *instance;
 	struct table t;
 	size_t i;
 
 	table_begin(&t, columns, ARRAY_SIZE(columns));
 	json_array_foreach(json_object_get(reply, "instances"), i, instance) {
-		for (size_t k = 0; k < ARRAY_SIZE(members); k++)
-			table_member(&t, instance, members[k]);
+		for (size_t k = 0; k < ARRAY_SIZE(before); k++)
+			table_member(&t, instance, before[k]);
+		table_member(&t, instance, pid_member(instance));
+		for (size_t k = 0; k < ARRAY_SIZE(behind); k++)
+			table_member(&t, instance, behind[k]);
 		table_time(&t, instance, "since");
 	}
 	return table_end(&t);

@@ -8,10 +8,11 @@
 
 static int show(const json_t *reply)
 {
-	static const struct column columns[] = { { "LEASE", true }, { "RESOURCE" },
-						 { "TENANT" },	    { "INSTANCE", true },
-						 { "SINCE" },	    { "EXPIRES" },
-						 { "WHOLE CORE" },  { "ENFORCED" } };
+	static const struct column columns[] = {
+		{ "LEASE", true }, { "RESOURCE" },   { "TENANT" },  { "INSTANCE", true },
+		{ "UID", true },   { "PID", true },  { "NAME" },    { "SINCE" },
+		{ "EXPIRES" },	   { "WHOLE CORE" }, { "ENFORCED" }
+	};
 	const json_t *lease;
 	struct table t;
 	size_t i;
@@ -22,6 +23,9 @@ static int show(const json_t *reply)
 		table_member(&t, lease, "resource");
 		table_member(&t, lease, "tenant");
 		table_member(&t, lease, "instance");
+		table_member(&t, lease, "uid");
+		table_member(&t, lease, "pid");
+		table_member(&t, lease, "name");
 		table_time(&t, lease, "since");
 		table_time(&t, lease, "expires");
 		table_member(&t, lease, "whole_core");

@@ -23,16 +23,14 @@ static void put_kind(struct table *t, const json_t *tenant, const char *kind)
 
 static int show(const json_t *reply)
 {
-	static const struct column columns[] = { { "TENANT" },		{ "LCORES", true },
-						 { "NICS", true },	{ "QUEUES", true },
-						 { "PORTS", true },	{ "ADDRESSES", true },
-						 { "FLOWS", true },	{ "OWN CPUS" },
-						 { "INSTANCES", true }, { "GRANTED", true },
-						 { "REFUSED", true },	{ "ENFORCED" },
-						 { "CGROUP" },		{ "RETIRED" } };
-	static const char *const kinds[] = {
-		"lcore", "xdp", "queue", "udp_port", "address", "flow"
+	static const struct column columns[] = {
+		{ "TENANT" },	   { "LCORES", true },	  { "NICS", true },    { "QUEUES", true },
+		{ "PORTS", true }, { "ADDRESSES", true }, { "FLOWS", true },   { "CHANNELS", true },
+		{ "OWN CPUS" },	   { "INSTANCES", true }, { "GRANTED", true }, { "REFUSED", true },
+		{ "ENFORCED" },	   { "CGROUP" },	  { "RETIRED" }
 	};
+	static const char *const kinds[] = { "lcore",	"xdp",	"queue",  "udp_port",
+					     "address", "flow", "channel" };
 	static const char *const members[] = { "cpus",	   "instances", "granted", "refused",
 					       "enforced", "cgroup",	"retired" };
 	_Static_assert(ARRAY_SIZE(columns) == 1 + ARRAY_SIZE(kinds) + ARRAY_SIZE(members),

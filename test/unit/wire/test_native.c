@@ -33,6 +33,9 @@ static const struct {
 	{ IO "AddFlow", "{\"nic\":\"eth0\",\"queue\":1,\"destination_port\":5000}",
 	  NATIVE_ADD_FLOW },
 	{ IO "OpenSocket", "{\"lease\":1}", NATIVE_OPEN_SOCKET },
+	{ IO "ActFor", "{\"uid\":1000,\"gid\":1000}", NATIVE_ACT_FOR },
+	{ IO "AcquireChannel", "{\"number\":1,\"bytes\":4096}", NATIVE_ACQUIRE_CHANNEL },
+	{ IO "ReleaseLost", "{}", NATIVE_RELEASE_LOST },
 	{ IO "ListPorts", "{}", NATIVE_LIST_PORTS },
 	{ IO "ListFlows", "{}", NATIVE_LIST_FLOWS },
 	{ IO "ListLeases", "{}", NATIVE_LIST_LEASES },
@@ -120,6 +123,8 @@ static bool is_wrong(const struct interface_member *m, json_t *value)
 		return !json_is_integer(value);
 	if (type_is(m, "bool"))
 		return !json_is_boolean(value);
+	if (type_is(m, "[]int"))
+		return !json_is_array(value);
 	assert_true(type_is(m, "string") || type_is(m, "Kind"));
 	return !json_is_string(value);
 }
