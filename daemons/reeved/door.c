@@ -28,6 +28,7 @@
 #include "base/rate.h"
 #include "base/str.h"
 #include "mech/discard.h"
+#include "mech/peer.h"
 #include "mech/sockfile.h"
 #include "reeved.h"
 

@@ -15,7 +15,6 @@
  *   journal.c what outlives the core, and this process
  *   door.c    the listening sockets
  *   client.c  the connections that were handed over
- *   peer.c    a peer's identity, from the kernel
  *   inbox.c   what the core sends
  *   ops.c     what the core may ask for
  *   netd.c    the message stack's life
@@ -240,13 +239,6 @@ void clients_drop_all(struct clients *c);
  * sentence: what came is none of the protocol.
  */
 int inbox_take(const struct reeved *d, union pp_msg *ret, struct err *e);
-
-/* peer.c */
-/*
- * `want_path`: the cgroup's path too, not just its number. *ret_pidfd may be -1
- * on success. -ESRCH: the peer has ended.
- */
-int peer_stamp(int sock, int cgroup_fd, bool want_path, struct peer *ret, int *ret_pidfd);
 
 /* state.c */
 /* A table that outlives this process: "state/<name>", zeroed when it is new. */

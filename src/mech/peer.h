@@ -36,6 +36,13 @@ uint64_t peer_number(int pidfd);
 struct peer;
 bool peer_is_process(int pidfd, const struct peer *p);
 
+/*
+ * Who is at the other end of a socket that was accepted. `cgroup_fd`: of cgroup_root(), or
+ * -1; `want_path`: the cgroup's path too, not just its number. *ret_pidfd may be -1 on
+ * success. -ESRCH: the peer has ended.
+ */
+int peer_stamp(int sock, int cgroup_fd, bool want_path, struct peer *ret, int *ret_pidfd);
+
 /* Below `proc_root` ("/proc"); 0: not to be found out. */
 uint64_t peer_start_time(const char *proc_root, uint32_t pid);
 

@@ -17,7 +17,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "mech/peer.h"
-#include "reeved.h"
+#include "model/peer.h"
 
 /* Linux 6.13; its first form. */
 struct pidfd_info_v0 {
