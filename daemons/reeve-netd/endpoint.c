@@ -14,6 +14,9 @@
 
 enum { MESSAGES = 64 }; /* of the application's ring, in one turn */
 
+/* What has become due meanwhile goes at once, so that sleep is not cut into pieces. */
+#define HELD_NS UINT64_C(100000)
+
 /* --- life --------------------------------------------------------------------------------- */
 
 static int allocate(struct endpoint *ep, uint32_t flows)
@@ -63,6 +66,12 @@ int endpoint_new(struct channel *ch, bool rings, uint32_t flows, uint64_t seed,
 	ep->starved_end = &ep->starved_first;
 	*ret = ep;
 	return 0;
+}
+
+void endpoint_set_terms(struct endpoint *ep, const struct ep_terms *terms)
+{
+	ep->terms = *terms;
+	ep->paid_ns = 0;
 }
 
 void endpoint_free(struct endpoint *ep)
@@ -185,6 +194,7 @@ void ep_flow_free(struct ep_flow *f)
 	ep_send_drop(f);
 	ep_recv_drop(f);
 	ep->nconnects -= f->connecting;
+	ep->nown -= f->own;
 	ep->nclosing -= f->closing;
 	ep->nflows--;
 	f->flow = NULL;
@@ -313,7 +323,7 @@ static bool linger(struct endpoint *ep, uint64_t now)
 
 static bool serve(struct endpoint *ep, uint64_t now)
 {
-	bool any = ep_route(ep, MESSAGES);
+	bool any = !endpoint_is_held(ep) && ep_route(ep, MESSAGES);
 
 	any |= ep_ask(ep, now);
 	any |= ep_send(ep);
@@ -351,6 +361,8 @@ uint64_t endpoint_deadline(const struct endpoint *ep)
 {
 	uint64_t next = ep->lingers ? ep->linger_ns : UINT64_MAX;
 
+	if (endpoint_is_held(ep) && ep->paid_ns + HELD_NS < next)
+		next = ep->paid_ns + HELD_NS;
 	for (uint32_t i = 0; (ep->nconnects || ep->nclosing) && i < ep->used_flows; i++) {
 		const struct ep_flow *f = &ep->flows[i];
 

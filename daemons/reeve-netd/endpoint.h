@@ -11,6 +11,8 @@
  *    that makes no sense is a message less; where the chain turns out wrong midway, what
  *    was sent can't be taken back, so the flow ends with it;
  *  - a ring whose other end makes no sense is the end of the channel.
+ *
+ * What is over its rate stays in its ring until it is paid for; it costs the others no wait.
  */
 #ifndef REEVE_NETD_ENDPOINT_H
 #define REEVE_NETD_ENDPOINT_H
@@ -55,6 +57,7 @@ struct ep_flow {
 	struct chan_flow key; /* as the application names it when it sends */
 	struct ep_flow *hash_next, *next_free;
 	bool known;   /* in the table */
+	bool own;     /* it was asked for here: a port is in use for it */
 	bool closing; /* the application is done with it: what it sent still goes */
 
 	uint64_t id; /* of the request to connect */
@@ -71,6 +74,12 @@ struct ep_flow {
 	uint64_t came_ns; /* the last of it */
 	bool starved;	  /* on the list: no buffer, or no room in the ring */
 	struct ep_flow *starved_next;
+};
+
+/* What it may have; 0: no limit but those above. */
+struct ep_terms {
+	uint64_t rate;	/* bytes of payload that it may send in a second */
+	uint32_t ports; /* that it listens on, and that its flows begin from */
 };
 
 struct ep_stats {
@@ -96,6 +105,9 @@ struct endpoint {
 	uint32_t table_mask;
 	struct ep_listener listeners[EP_LISTENERS];
 	uint32_t nlisteners, nconnects, nclosing;
+	uint32_t nown; /* flows that were asked for here */
+	struct ep_terms terms;
+	uint64_t paid_ns; /* when what was sent is paid for, at its rate */
 
 	struct chan_ctrl done[EP_DONE]; /* completions that have no room yet */
 	uint32_t ndone;
@@ -124,6 +136,8 @@ struct endpoint {
 /* Takes the channel; it is the caller's still when this fails. -ENOMEM. */
 int endpoint_new(struct channel *ch, bool rings, uint32_t flows, uint64_t seed,
 		 struct endpoint **ret);
+/* No engine has it, or this one. What it has beyond that it keeps. */
+void endpoint_set_terms(struct endpoint *ep, const struct ep_terms *terms);
 /* With its channel. No engine has it. */
 void endpoint_free(struct endpoint *ep);
 
@@ -141,6 +155,11 @@ void endpoint_linger(struct endpoint *ep, uint64_t until_ns);
 bool endpoint_turn(struct endpoint *ep, uint64_t now_ns);
 /* Whether it wants to be looked at though the application rings no bell. */
 bool endpoint_wants_polls(const struct endpoint *ep);
+/* Whether it has sent more than is paid for yet. */
+static inline bool endpoint_is_held(const struct endpoint *ep)
+{
+	return ep->terms.rate && ep->paid_ns > ep->now_ns;
+}
 /* When it has to be looked at, if nothing comes. */
 uint64_t endpoint_deadline(const struct endpoint *ep);
 

@@ -56,9 +56,15 @@ bool ep_complete(struct endpoint *ep)
 /* --- requests -----------------------------------------------------------------------------------
  */
 
+/* One more is within its terms. */
+static bool may_have_port(const struct endpoint *ep)
+{
+	return !ep->terms.ports || ep->nlisteners + ep->nown < ep->terms.ports;
+}
+
 static int ask_connect(struct endpoint *ep, const struct chan_ctrl *c, uint64_t now)
 {
-	struct ep_flow *f = ep_flow_new(ep);
+	struct ep_flow *f = may_have_port(ep) ? ep_flow_new(ep) : NULL;
 	struct ipaddr local, remote;
 	int r;
 
@@ -73,9 +79,10 @@ static int ask_connect(struct endpoint *ep, const struct chan_ctrl *c, uint64_t 
 	}
 	flow_set_share(f->flow, ep->share);
 	f->id = c->id;
-	f->connecting = true;
+	f->connecting = f->own = true;
 	f->deadline_ns = now + CONNECT_S * NS_PER_S;
 	ep->nconnects++;
+	ep->nown++;
 	return 0;
 }
 
@@ -93,7 +100,7 @@ static int ask_listen(struct endpoint *ep, const struct chan_ctrl *c)
 	struct ipaddr ip;
 	int r;
 
-	if (!l)
+	if (!l || !may_have_port(ep))
 		return -EMFILE;
 	if (!c->listener.port)
 		return -EINVAL;

@@ -5,13 +5,20 @@
  * one waiting. Flows take turns, and a turn of a channel has a limit in bytes and buffers, so that
  * neither a flow nor a channel keeps the others from theirs.
  *
+ * Of a channel with a rate what was sent counts as time, which has to pass; whoever has sent
+ * nothing for a while has some of it to spare.
+ *
  * What is not to be sent (any more) is walked along likewise, to have its buffers back.
  */
 #include <string.h>
 
+#include "base/clock.h"
+
 #include "endpoint_impl.h"
 
 enum { TURN_BYTES = 64 << 10, TURN_BUFS = 256 };
+
+#define SPARE_NS (10 * NS_PER_MS)
 
 struct budget {
 	uint32_t bytes, bufs;
@@ -275,14 +282,41 @@ static bool send_some(struct ep_flow *f, struct budget *b)
 	return any;
 }
 
+/* --- the rate -------------------------------------------------------------------------------
+ */
+
+static uint32_t allowance(struct endpoint *ep)
+{
+	uint64_t now = ep->now_ns, n;
+
+	if (!ep->terms.rate)
+		return TURN_BYTES;
+	if (endpoint_is_held(ep))
+		return 0;
+	if (now - ep->paid_ns > SPARE_NS)
+		ep->paid_ns = now - SPARE_NS;
+	n = (now - ep->paid_ns) * ep->terms.rate / NS_PER_S;
+	if (n > TURN_BYTES)
+		return TURN_BYTES;
+	return n ? (uint32_t)n : 1;
+}
+
+static void pay(struct endpoint *ep, uint64_t bytes)
+{
+	if (ep->terms.rate)
+		ep->paid_ns += bytes * NS_PER_S / ep->terms.rate;
+}
+
 bool ep_send(struct endpoint *ep)
 {
-	struct budget b = { TURN_BYTES, TURN_BUFS };
+	struct budget b = { allowance(ep), TURN_BUFS };
+	uint64_t before = ep->stats.tx_bytes;
 	bool any = take_out_trash(ep, &b);
 	struct ep_flow *f;
 
 	while (b.bytes && b.bufs && (f = next_sender(ep)))
 		any |= send_some(f, &b);
+	pay(ep, ep->stats.tx_bytes - before);
 	return any;
 }
 
