@@ -12,6 +12,11 @@ static struct chan_limit most(uint64_t all)
 	return (struct chan_limit){ .each = all / 4 * 3, .all = all };
 }
 
+struct chan_limit chan_limit_own(const struct chan_limit *l, uint64_t own)
+{
+	return (struct chan_limit){ .each = own ? own : l->each, .all = l->all };
+}
+
 void chan_limits_default(uint64_t memory, uint64_t descriptors, struct chan_limits *ret)
 {
 	uint64_t conns = descriptors > OURS ? descriptors - OURS : 0;

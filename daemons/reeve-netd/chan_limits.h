@@ -23,6 +23,9 @@ struct chan_use {
 	uint64_t each, all;
 };
 
+/* The same for who may have `own`; 0: as everybody. */
+struct chan_limit chan_limit_own(const struct chan_limit *l, uint64_t own);
+
 static inline int chan_limit_allows(const struct chan_limit *l, struct chan_use use, uint64_t more)
 {
 	return use.each + more <= l->each && use.all + more <= l->all;

@@ -114,6 +114,8 @@ void channels_drop(struct netd *d, struct chan *c)
 	while (*at != c)
 		at = &(*at)->next;
 	*at = c->next;
+	if (c->of)
+		app_lease_give(c->of, c->lease);
 	take_engine(d, c);
 	if (c->ended)
 		c->ended(c->owner);
@@ -132,6 +134,9 @@ void channels_end(struct netd *d, struct chan *c)
 {
 	struct with w = { d, c->ep };
 
+	if (c->of)
+		app_lease_give(c->of, c->lease);
+	c->lease = 0;
 	c->of = NULL;
 	if (!c->engine) {
 		c->ended = NULL;
@@ -185,12 +190,12 @@ static struct app *find_app(const struct channels *s, const uint8_t *id)
 {
 	struct app *a = s->apps;
 
-	while (a && memcmp(a->id, id, sizeof(a->id)) != 0)
+	while (a && memcmp(a->who.id, id, sizeof(a->who.id)) != 0)
 		a = a->next;
 	return a;
 }
 
-int channels_register(struct netd *d, const struct chan_request *q, uid_t uid, pid_t pid,
+int channels_register(struct netd *d, const struct chan_request *q, const struct peer *peer,
 		      struct app **ret)
 {
 	struct app *a;
@@ -200,10 +205,12 @@ int channels_register(struct netd *d, const struct chan_request *q, uid_t uid, p
 	a = calloc(1, sizeof(*a));
 	if (!a)
 		return -ENOMEM;
-	memcpy(a->id, q->app, sizeof(a->id));
-	memcpy(a->name, q->name, sizeof(a->name));
-	a->uid = uid;
-	a->pid = pid;
+	memcpy(a->who.id, q->app, sizeof(a->who.id));
+	memcpy(a->who.name, q->name, sizeof(a->who.name));
+	a->who.uid = peer->uid;
+	a->who.pid = (pid_t)peer->pid;
+	a->peer = *peer;
+	a->lease.netd = d;
 	a->next = d->channels.apps;
 	d->channels.apps = a;
 	*ret = a;
@@ -226,6 +233,7 @@ void channels_unregister(struct netd *d, struct app *app)
 	struct app **at = &d->channels.apps;
 	struct chan *next;
 
+	app_lease_end(app);
 	for (struct chan *c = d->channels.list; c; c = next) {
 		next = c->next;
 		if (c->of == app)
@@ -240,13 +248,26 @@ void channels_unregister(struct netd *d, struct app *app)
 /* --- a new channel ------------------------------------------------------------------------------
  */
 
-static void count(const struct channels *s, uid_t uid, struct chan_use *n, struct chan_use *bytes)
+static bool is_of_uid(const struct app_who *a, const struct app_who *b)
+{
+	return a->uid == b->uid;
+}
+
+/* Where no tenant is known it is the uid that counts. */
+static bool is_of_tenant(const struct app_who *a, const struct app_who *b)
+{
+	return a->tenant[0] || b->tenant[0] ? !strcmp(a->tenant, b->tenant) : is_of_uid(a, b);
+}
+
+static void count(const struct channels *s, const struct app_who *who,
+		  bool (*is)(const struct app_who *a, const struct app_who *b), struct chan_use *n,
+		  struct chan_use *bytes)
 {
 	*n = *bytes = (struct chan_use){ 0 };
 	for (const struct chan *c = s->list; c; c = c->next) {
 		n->all++;
 		bytes->all += c->bytes;
-		if (c->app.uid != uid)
+		if (!is(&c->app, who))
 			continue;
 		n->each++;
 		bytes->each += c->bytes;
@@ -261,20 +282,34 @@ static bool is_taken(const struct channels *s, const uint8_t *id)
 	return false;
 }
 
-static int check(const struct channels *s, const struct chan_request *q, uid_t uid,
-		 uint32_t buffers)
+static int check(const struct channels *s, const struct chan_request *q, const struct app *app,
+		 uint32_t buffers, struct err *e)
 {
 	struct chan_use n, bytes;
 
 	if (is_taken(s, q->channel))
-		return -EEXIST;
+		return fail(e, EEXIST, "its id is another channel's");
 	if (buffers > CHAN_BUFS_MAX)
-		return -EINVAL;
-	count(s, uid, &n, &bytes);
-	return chan_limit_allows(&s->limits.channels, n, 1) &&
-			       chan_limit_allows(&s->limits.bytes, bytes, channel_bytes(buffers))
-		       ? 0
-		       : -EDQUOT;
+		return fail(e, EINVAL, "so many buffers are more than a channel has");
+	count(s, &app->who, is_of_uid, &n, &bytes);
+	if (!chan_limit_allows(&s->limits.channels, n, 1))
+		return fail(e, EDQUOT, "its uid, or all, have as many channels as they may");
+	if (!chan_limit_allows(&s->limits.bytes, bytes, channel_bytes(buffers)))
+		return fail(e, EDQUOT, "its uid, or all, have as much memory as they may");
+	return 0;
+}
+
+/* Once the tenant is known, and what it may have. */
+static int check_tenant(const struct channels *s, const struct app *app, uint64_t bytes,
+			struct err *e)
+{
+	const struct chan_limit limit = chan_limit_own(&s->limits.bytes, app->lease.terms.memory);
+	struct chan_use n, use;
+
+	count(s, &app->who, is_of_tenant, &n, &use);
+	if (chan_limit_allows(&limit, use, bytes))
+		return 0;
+	return fail(e, EDQUOT, "the tenant's channels have as much memory as they may");
 }
 
 static int make(struct channels *s, const struct chan_request *q, uint32_t buffers, struct chan *c,
@@ -297,8 +332,62 @@ static int make(struct channels *s, const struct chan_request *q, uint32_t buffe
 	return 0;
 }
 
-int channels_add(struct netd *d, const struct chan_request *q, uid_t uid,
-		 const struct chan_bell *bell, struct chan **ret, int *ret_fd)
+static void set_terms(struct engine *e, void *arg)
+{
+	const struct chan *c = arg;
+	const struct channel_terms *t = &c->of->lease.terms;
+
+	(void)e;
+	endpoint_set_terms(c->ep, &(struct ep_terms){ .rate = t->rate / 8, .ports = t->ports });
+}
+
+void channels_apply_terms(struct chan *c)
+{
+	memcpy(c->app.tenant, c->of->who.tenant, sizeof(c->app.tenant));
+	if (c->engine)
+		engine_call(c->engine, set_terms, c);
+	else
+		set_terms(NULL, c);
+}
+
+static void begin(struct netd *d, struct chan *c, struct app *app, const struct chan_bell *bell)
+{
+	struct channels *s = &d->channels;
+
+	c->app = app->who;
+	c->of = app;
+	c->ep->user = c;
+	c->ep->bell = bell->fd;
+	c->ended = bell->ended;
+	c->owner = bell->owner;
+	c->next = s->list;
+	s->list = c;
+	channels_apply_terms(c);
+	give_engine(d, c);
+}
+
+/* What was leased on the way is given back when it fails. */
+static int lease_and_make(struct channels *s, const struct chan_request *q, struct app *app,
+			  uint32_t buffers, struct chan *c, int *ret_fd, struct err *e)
+{
+	uint64_t bytes = channel_bytes(buffers);
+	int r = app_lease_take(app, c->number, bytes, &c->lease, e);
+
+	if (r < 0)
+		return r;
+	r = check_tenant(s, app, bytes, e);
+	if (r == 0) {
+		r = make(s, q, buffers, c, ret_fd);
+		if (r < 0)
+			fail(e, -r, "can't make it: %s", strerror(-r));
+	}
+	if (r < 0)
+		app_lease_give(app, c->lease);
+	return r;
+}
+
+int channels_add(struct netd *d, const struct chan_request *q, const struct chan_bell *bell,
+		 struct chan **ret, int *ret_fd, struct err *e)
 {
 	struct channels *s = &d->channels;
 	struct app *app = find_app(s, q->app);
@@ -306,29 +395,21 @@ int channels_add(struct netd *d, const struct chan_request *q, uid_t uid,
 	struct chan *c;
 	int r;
 
-	if (!app || app->uid != uid)
-		return -ENOENT;
-	r = check(s, q, uid, buffers);
+	if (!app || app->who.uid != bell->uid)
+		return fail(e, ENOENT, "there is no such application of that uid");
+	r = check(s, q, app, buffers, e);
 	if (r < 0)
 		return r;
 	c = calloc(1, sizeof(*c));
 	if (!c)
-		return -ENOMEM;
-	r = make(s, q, buffers, c, ret_fd);
+		return fail(e, ENOMEM, "out of memory");
+	c->number = ++s->numbers;
+	r = lease_and_make(s, q, app, buffers, c, ret_fd, e);
 	if (r < 0) {
 		free(c);
 		return r;
 	}
-	c->app = *app;
-	c->of = app;
-	c->number = ++s->numbers;
-	c->ep->user = c;
-	c->ep->bell = bell->fd;
-	c->ended = bell->ended;
-	c->owner = bell->owner;
-	c->next = s->list;
-	s->list = c;
-	give_engine(d, c);
+	begin(d, c, app, bell);
 	*ret = c;
 	return 0;
 }
@@ -384,6 +465,7 @@ void channels_close(struct netd *d)
 	while (s->apps)
 		channels_unregister(d, s->apps);
 	stock_close(&s->stock);
+	app_leases_close(d);
 	loop_del(&s->watch);
 	if (s->event > 0)
 		close(s->event);

@@ -4,6 +4,8 @@
  * is served by one engine of any interface, the one with the fewest. One without an
  * engine, since its interface is gone, waits for the next.
  *
+ * Under reeved each channel is a lease of its application's, see app_lease.h.
+ *
  * When an application's connection ends, its channels go: what they have sent is sent
  * first, for half a second at most.
  */
@@ -12,11 +14,13 @@
 
 #include <sys/types.h>
 
+#include "app_lease.h"
 #include "base/err.h"
 #include "base/rate.h"
 #include "chan_limits.h"
 #include "endpoint.h"
 #include "loop/loop.h"
+#include "model/peer.h"
 #include "stock.h"
 #include "wire/chan_msg.h"
 
@@ -24,22 +28,30 @@ struct engine;
 struct iface;
 struct netd;
 
-struct app {
+struct app_who {
 	uint8_t id[CHAN_UUID];
 	char name[CHAN_NAME_MAX + 1]; /* its own choice: any bytes */
 	uid_t uid;
-	pid_t pid; /* of who connected */
+	pid_t pid;		      /* of who connected */
+	char tenant[TENANT_NAME_MAX]; /* as reeved says; "": it has not been asked */
+};
+
+struct app {
+	struct app_who who;
+	struct peer peer; /* alone: no more than uid and pid */
+	struct app_lease lease;
 	struct app *next;
 };
 
 struct chan {
 	uint8_t id[CHAN_UUID];
-	struct app app; /* as it was */
-	struct app *of; /* NULL: it has gone */
+	struct app_who app; /* as it was */
+	struct app *of;	    /* NULL: it has gone */
 	struct endpoint *ep;
 	struct engine *engine; /* NULL: none */
 	uint64_t bytes;
 	uint64_t number; /* later ones have greater ones */
+	uint64_t lease;	 /* 0: none, yet or at all */
 	/* Whoever has the connection that is its bell hears of its end. */
 	void (*ended)(void *owner);
 	void *owner;
@@ -48,6 +60,7 @@ struct chan {
 
 struct channels {
 	struct chan_limits limits;
+	struct app_leases leases;
 	struct app *apps;
 	struct chan *list;
 	struct stock stock;
@@ -63,22 +76,25 @@ void channels_stock(struct netd *d);
 void channels_close(struct netd *d);
 
 /* -EEXIST: the id is taken; -ENOMEM. */
-int channels_register(struct netd *d, const struct chan_request *q, uid_t uid, pid_t pid,
+int channels_register(struct netd *d, const struct chan_request *q, const struct peer *peer,
 		      struct app **ret);
 void channels_unregister(struct netd *d, struct app *app);
 
 struct chan_bell {
-	int fd; /* -1: none */
+	uid_t uid; /* of who asks */
+	int fd;	   /* -1: none */
 	void (*ended)(void *owner);
 	void *owner;
 };
 
 /*
  * *ret_fd: its memory. -ENOENT: no such application of that uid; -EEXIST; -EDQUOT: it has
- * its share; -EINVAL, -ENOMEM and the like.
+ * its share; -EINVAL, -ENOMEM and the like. With the sentence.
  */
-int channels_add(struct netd *d, const struct chan_request *q, uid_t uid,
-		 const struct chan_bell *bell, struct chan **ret, int *ret_fd);
+int channels_add(struct netd *d, const struct chan_request *q, const struct chan_bell *bell,
+		 struct chan **ret, int *ret_fd, struct err *e);
+/* What its application was told by reeved last holds for it from now on. */
+void channels_apply_terms(struct chan *c);
 /* Its application is done with it; nobody is told. */
 void channels_end(struct netd *d, struct chan *c);
 /* At once. */

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "channels.h"
+#include "mech/peer.h"
 #include "netd.h"
 #include "wire/channel.h"
 
@@ -98,7 +99,8 @@ static int answer(struct ctrl_conn *c, const struct chan_request *q, int r, cons
 }
 
 /* Whoever asks without end fills no log. */
-static void say_refused(const struct ctrl_conn *c, const char *what, int r)
+static void say_refused(const struct ctrl_conn *c, const char *what, const char *tenant,
+			const char *why)
 {
 	struct log_line line;
 	uint32_t held;
@@ -108,36 +110,68 @@ static void say_refused(const struct ctrl_conn *c, const char *what, int r)
 	log_begin(&line, LOG_WARN, what);
 	log_u64(&line, "uid", c->uid);
 	log_u64(&line, "pid", (uint64_t)c->pid);
-	log_str(&line, "why", strerror(-r));
+	if (tenant && *tenant)
+		log_str(&line, "tenant", tenant);
+	log_str(&line, "why", why);
 	if (held)
 		log_u64(&line, "held_back", held);
 	log_end(&line);
 }
 
+/* Under reeved all by which it finds a tenant; alone who it is will do. */
+static int stamp(const struct ctrl_conn *c, struct peer *ret)
+{
+	int pidfd = -1, r;
+
+	*ret = (struct peer){ .uid = c->uid, .pid = (uint32_t)c->pid };
+	if (!c->netd->tenancy.path)
+		return 0;
+	r = peer_stamp(c->watch.fd, c->netd->cgroup_fd, true, ret, &pidfd);
+	if (pidfd >= 0)
+		close(pidfd);
+	return r;
+}
+
 static int take_register(struct ctrl_conn *c, const struct chan_request *q)
 {
-	int r = c->app || c->chan ? -EEXIST
-				  : channels_register(c->netd, q, c->uid, c->pid, &c->app);
+	struct peer peer;
+	int r = c->app || c->chan ? -EEXIST : stamp(c, &peer);
 
+	if (r == 0)
+		r = channels_register(c->netd, q, &peer, &c->app);
 	if (r < 0)
-		say_refused(c, "application refused", r);
+		say_refused(c, "application refused", NULL, strerror(-r));
 	return answer(c, q, r, NULL);
+}
+
+/* Of the application that it asks for, if that is its own. */
+static const char *tenant_of(const struct ctrl_conn *c, const struct chan_request *q)
+{
+	const struct app *a = c->netd->channels.apps;
+
+	while (a && (a->who.uid != c->uid || memcmp(a->who.id, q->app, sizeof(q->app)) != 0))
+		a = a->next;
+	return a ? a->who.tenant : NULL;
 }
 
 static int take_channel(struct ctrl_conn *c, const struct chan_request *q)
 {
-	const struct chan_bell bell = { .fd = q->rings ? c->watch.fd : -1,
+	const struct chan_bell bell = { .uid = c->uid,
+					.fd = q->rings ? c->watch.fd : -1,
 					.ended = q->rings ? on_chan_ended : NULL,
 					.owner = c };
 	_cleanup_fd_ int fd = -1;
+	struct err e = { 0 };
 	struct chan *chan;
-	int r = -EBUSY;
+	int r;
 
 	/* A connection that is a bell is nothing else. */
-	if (!q->rings || !(c->app || c->chan))
-		r = channels_add(c->netd, q, c->uid, &bell, &chan, &fd);
+	if (q->rings && (c->app || c->chan))
+		r = fail(&e, EBUSY, "its connection is something else already");
+	else
+		r = channels_add(c->netd, q, &bell, &chan, &fd, &e);
 	if (r < 0) {
-		say_refused(c, "channel refused", r);
+		say_refused(c, "channel refused", tenant_of(c, q), e.text);
 		return answer(c, q, r, NULL);
 	}
 	r = answer(c, q, 0, &fd);

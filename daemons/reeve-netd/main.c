@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "loop/loop.h"
+#include "mech/cgroup.h"
 #include "net_flags.h"
 #include "net_log.h"
 #include "netd.h"
@@ -169,8 +170,11 @@ static int start(const struct options *o, struct err *e)
 		r = ctrl_open(&netd, o->ctrl_socket, o->ctrl_fd ? (int)o->ctrl_fd : -1, e);
 	if (r == 0)
 		r = kneigh_open(&netd, e);
+	netd.cgroup_fd = o->reeve ? cgroup_root("/") : -1;
 	if (r == 0 && o->reeve)
 		r = tenancy_open(&netd.tenancy, o->reeve, netd.loop, e);
+	if (r == 0 && o->reeve)
+		r = app_leases_open(&netd, e);
 	if (r == 0)
 		r = give_up_rights(o, e);
 	if (r == 0) {

@@ -25,6 +25,7 @@ struct netd {
 	bool log_on_stderr;
 	int notices[2]; /* sentences of engines */
 	struct watch signal_watch, notices_watch;
+	int cgroup_fd;	   /* cgroup v2; -1: none is to be had, or looked at */
 	uint64_t since_ns; /* CLOCK_BOOTTIME */
 	struct status status;
 	struct ctrl ctrl;

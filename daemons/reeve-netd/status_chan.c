@@ -15,7 +15,7 @@ enum { PAGE = 500 };
 struct seen {
 	const struct endpoint *ep;
 	uint32_t free, flows, listeners;
-	bool stalled;
+	bool stalled, paused;
 	struct ep_stats stats;
 	struct share_stats share;
 };
@@ -30,6 +30,7 @@ static void look(struct engine *e, void *arg)
 	seen->flows = ep->nflows;
 	seen->listeners = ep->nlisteners;
 	seen->stalled = ep->starved_first || ep->waits;
+	seen->paused = endpoint_is_held(ep);
 	seen->stats = ep->stats;
 	if (ep->share)
 		share_stats(ep->share, &seen->share);
@@ -42,6 +43,21 @@ static const char *state_of(const struct chan *c)
 	return c->of ? "open" : "ending";
 }
 
+/* What reeved said of it; nothing where there is none. */
+static void add_lease(json_t *row, const struct chan *c)
+{
+	const struct ep_terms *t = &c->ep->terms;
+
+	if (c->app.tenant[0])
+		json_object_set_new(row, "tenant", json_string(c->app.tenant));
+	if (c->lease)
+		json_object_set_new(row, "lease", json_integer((json_int_t)c->lease));
+	if (t->rate)
+		json_object_set_new(row, "rate", json_integer((json_int_t)t->rate * 8));
+	if (t->ports)
+		json_object_set_new(row, "ports", json_integer((json_int_t)t->ports));
+}
+
 static json_t *describe(const struct chan *c)
 {
 	char id[CHAN_UUID_TEXT], app[CHAN_UUID_TEXT], name[4 * CHAN_NAME_MAX + 1];
@@ -49,10 +65,11 @@ static json_t *describe(const struct chan *c)
 	chan_uuid_format(c->id, id);
 	chan_uuid_format(c->app.id, app);
 	str_escape(name, sizeof(name), c->app.name, sizeof(c->app.name));
-	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:b, s:I}", "channel", id, "application",
-			 app, "name", name, "uid", (json_int_t)c->app.uid, "pid",
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:b, s:I, s:I}", "channel", id,
+			 "application", app, "name", name, "uid", (json_int_t)c->app.uid, "pid",
 			 (json_int_t)c->app.pid, "state", state_of(c), "rings", c->ep->rings,
-			 "buffers", (json_int_t)c->ep->ch->nbufs - 1);
+			 "buffers", (json_int_t)c->ep->ch->nbufs - 1, "bytes",
+			 (json_int_t)c->bytes);
 }
 
 static void add_seen(json_t *row, const struct chan *c)
@@ -63,10 +80,10 @@ static void add_seen(json_t *row, const struct chan *c)
 	if (!c->engine)
 		return;
 	engine_call(c->engine, look, &seen);
-	more = json_pack("{s:s, s:I, s:I, s:I, s:I, s:b}", "interface", c->engine->iface->name,
+	more = json_pack("{s:s, s:I, s:I, s:I, s:I, s:b, s:b}", "interface", c->engine->iface->name,
 			 "engine", (json_int_t)c->engine->number, "free", (json_int_t)seen.free,
 			 "flows", (json_int_t)seen.flows, "listeners", (json_int_t)seen.listeners,
-			 "stalled", seen.stalled);
+			 "stalled", seen.stalled, "paused", seen.paused);
 	json_object_update(row, more);
 	json_decref(more);
 	more = json_pack(
@@ -100,6 +117,7 @@ void status_channels(struct netd *d, struct params *p, struct answer *a)
 		if ((int64_t)c->number >= after)
 			continue;
 		row = describe(c);
+		add_lease(row, c);
 		add_seen(row, c);
 		json_array_append_new(rows, row);
 		last = (int64_t)c->number;

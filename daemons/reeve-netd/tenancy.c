@@ -55,6 +55,8 @@ static void on_timer(struct watch *w, uint32_t events)
 		return;
 	if (connect_to(t, w->loop) == 0) {
 		log_say(LOG_INFO, "reeved is back", "%s", t->path);
+		if (t->back)
+			t->back(t->back_arg);
 		return;
 	}
 	disconnect(t);

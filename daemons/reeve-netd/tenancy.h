@@ -21,6 +21,8 @@ struct tenancy {
 	uint32_t use;	     /* counts connections: which of them a lease belongs to */
 	struct watch watch, timer_watch;
 	int timer;
+	void (*back)(void *arg); /* may be NULL: the connection was made anew */
+	void *back_arg;
 };
 
 /* There must be a reeved. tenancy_close() afterwards, whatever this returned. */

@@ -146,17 +146,17 @@ int net_show_neighbours(const json_t *reply)
 int net_show_channels(const json_t *reply)
 {
 	static const struct column columns[] = {
-		{ "NAME" },	     { "UID", true },	  { "PID", true },	{ "STATE" },
-		{ "INTERFACE" },     { "ENGINE", true },  { "BUFFERS", true },	{ "FREE", true },
-		{ "FLOWS", true },   { "LISTENS", true }, { "RECEIVED", true }, { "SENT", true },
-		{ "DROPPED", true }, { "QUEUED", true },  { "HELD", true },	{ "STALLED" },
-		{ "CHANNEL" }
+		{ "NAME" },	     { "TENANT" },	   { "UID", true },    { "PID", true },
+		{ "STATE" },	     { "INTERFACE" },	   { "ENGINE", true }, { "BYTES", true },
+		{ "RATE", true },    { "BUFFERS", true },  { "FREE", true },   { "FLOWS", true },
+		{ "LISTENS", true }, { "RECEIVED", true }, { "SENT", true },   { "DROPPED", true },
+		{ "QUEUED", true },  { "HELD", true },	   { "STALLED" },      { "CHANNEL" }
 	};
-	static const char *const members[] = { "name",	    "uid",	 "pid",	     "state",
-					       "interface", "engine",	 "buffers",  "free",
-					       "flows",	    "listeners", "received", "sent",
-					       "dropped",   "queued",	 "held",     "stalled",
-					       "channel" };
+	static const char *const members[] = { "name",	    "tenant",	 "uid",	    "pid",
+					       "state",	    "interface", "engine",  "bytes",
+					       "rate",	    "buffers",	 "free",    "flows",
+					       "listeners", "received",	 "sent",    "dropped",
+					       "queued",    "held",	 "stalled", "channel" };
 
 	return show(json_object_get(reply, "channels"), columns, members, ARRAY_SIZE(columns));
 }

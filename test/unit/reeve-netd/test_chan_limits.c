@@ -32,11 +32,28 @@ static void test_each_and_all(void **state)
 	assert_false(chan_limit_allows(&l, (struct chan_use){ 0, 0 }, 4));
 }
 
+static void test_ones_own(void **state)
+{
+	const struct chan_limit all = { .each = 3, .all = 4 };
+	struct chan_limit l = chan_limit_own(&all, 0);
+
+	(void)state;
+	assert_int_equal(l.each, 3);
+	assert_int_equal(l.all, 4);
+	l = chan_limit_own(&all, 1);
+	assert_false(chan_limit_allows(&l, (struct chan_use){ 1, 1 }, 1));
+	/* What is left for all is not more by that. */
+	l = chan_limit_own(&all, 100);
+	assert_true(chan_limit_allows(&l, (struct chan_use){ 3, 3 }, 1));
+	assert_false(chan_limit_allows(&l, (struct chan_use){ 4, 4 }, 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_default),
 		cmocka_unit_test(test_each_and_all),
+		cmocka_unit_test(test_ones_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
