@@ -130,7 +130,7 @@ int main(int argc, char **argv)
 
 	ip = argc > 2 ? argv[2] : NULL;
 	remote = argc > 3 ? argv[3] : NULL;
-	port = argc > 4 ? (uint16_t)atoi(argv[4]) : 0;
+	port = argc > 4 ? (uint16_t)strtoul(argv[4], NULL, 10) : 0;
 	if (machnet_init() != 0)
 		err(1, "init");
 	if (!strcmp(what, "attach")) {

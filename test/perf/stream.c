@@ -72,20 +72,21 @@ static void send_all(char **arg)
 {
 	const void *ctx = attach();
 	size_t size = strtoul(arg[3], NULL, 10);
+	uint16_t port = (uint16_t)strtoul(arg[2], NULL, 10);
 	uint64_t end;
-	int nflows = atoi(arg[5]);
+	long nflows = strtol(arg[5], NULL, 10);
 	MachnetFlow_t flows[FLOWS_MOST];
 
 	if (size > MOST || nflows < 1 || nflows > FLOWS_MOST)
 		errx(2, "at most %d bytes, and 1 to %d flows", MOST, FLOWS_MOST);
-	for (int i = 0; i < nflows; i++)
-		if (machnet_connect(ctx, arg[0], arg[1], (uint16_t)atoi(arg[2]), &flows[i]) != 0)
+	for (long i = 0; i < nflows; i++)
+		if (machnet_connect(ctx, arg[0], arg[1], port, &flows[i]) != 0)
 			err(1, "connect");
 	end = clock_mono_ns() + strtoul(arg[4], NULL, 10) * NS_PER_MS;
-	for (int i = 0; !ended && clock_mono_ns() < end; i = (i + 1) % nflows)
+	for (long i = 0; !ended && clock_mono_ns() < end; i = (i + 1) % nflows)
 		if (machnet_send_wait(ctx, flows[i], buf, size, WAIT_MS) != 0 && errno != EAGAIN)
 			err(1, "send");
-	for (int i = 0; i < nflows; i++)
+	for (long i = 0; i < nflows; i++)
 		machnet_close(ctx, flows[i]);
 	machnet_detach(ctx);
 }
@@ -94,7 +95,7 @@ int main(int argc, char **argv)
 {
 	signal(SIGTERM, on_signal);
 	if (argc == 4 && !strcmp(argv[1], "receive"))
-		receive(argv[2], (uint16_t)atoi(argv[3]));
+		receive(argv[2], (uint16_t)strtoul(argv[3], NULL, 10));
 	else if (argc == 8 && !strcmp(argv[1], "send"))
 		send_all(argv + 2);
 	else
