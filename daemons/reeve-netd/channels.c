@@ -195,6 +195,13 @@ static struct app *find_app(const struct channels *s, const uint8_t *id)
 	return a;
 }
 
+struct app *channels_app(struct netd *d, const struct chan_request *q, uid_t uid)
+{
+	struct app *a = find_app(&d->channels, q->app);
+
+	return a && a->who.uid == uid ? a : NULL;
+}
+
 int channels_register(struct netd *d, const struct chan_request *q, const struct peer *peer,
 		      struct app **ret)
 {
@@ -390,12 +397,12 @@ int channels_add(struct netd *d, const struct chan_request *q, const struct chan
 		 struct chan **ret, int *ret_fd, struct err *e)
 {
 	struct channels *s = &d->channels;
-	struct app *app = find_app(s, q->app);
+	struct app *app = channels_app(d, q, bell->uid);
 	uint32_t buffers = q->rings ? q->buffers : s->limits.buffers;
 	struct chan *c;
 	int r;
 
-	if (!app || app->who.uid != bell->uid)
+	if (!app)
 		return fail(e, ENOENT, "there is no such application of that uid");
 	r = check(s, q, app, buffers, e);
 	if (r < 0)

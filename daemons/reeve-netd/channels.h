@@ -79,6 +79,8 @@ void channels_close(struct netd *d);
 int channels_register(struct netd *d, const struct chan_request *q, const struct peer *peer,
 		      struct app **ret);
 void channels_unregister(struct netd *d, struct app *app);
+/* That the request names, if it is of that uid; else NULL. */
+struct app *channels_app(struct netd *d, const struct chan_request *q, uid_t uid);
 
 struct chan_bell {
 	uid_t uid; /* of who asks */

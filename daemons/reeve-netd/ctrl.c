@@ -144,16 +144,6 @@ static int take_register(struct ctrl_conn *c, const struct chan_request *q)
 	return answer(c, q, r, NULL);
 }
 
-/* Of the application that it asks for, if that is its own. */
-static const char *tenant_of(const struct ctrl_conn *c, const struct chan_request *q)
-{
-	const struct app *a = c->netd->channels.apps;
-
-	while (a && (a->who.uid != c->uid || memcmp(a->who.id, q->app, sizeof(q->app)) != 0))
-		a = a->next;
-	return a ? a->who.tenant : NULL;
-}
-
 static int take_channel(struct ctrl_conn *c, const struct chan_request *q)
 {
 	const struct chan_bell bell = { .uid = c->uid,
@@ -171,7 +161,9 @@ static int take_channel(struct ctrl_conn *c, const struct chan_request *q)
 	else
 		r = channels_add(c->netd, q, &bell, &chan, &fd, &e);
 	if (r < 0) {
-		say_refused(c, "channel refused", tenant_of(c, q), e.text);
+		const struct app *app = channels_app(c->netd, q, c->uid);
+
+		say_refused(c, "channel refused", app ? app->who.tenant : NULL, e.text);
 		return answer(c, q, r, NULL);
 	}
 	r = answer(c, q, 0, &fd);
