@@ -131,7 +131,6 @@ static int write_memory(int fd, const struct layout *l, uint32_t nbufs)
 static int make_memory(const struct layout *l, uint32_t nbufs, int *ret_fd)
 {
 	_cleanup_fd_ int fd = memfd_create("machnet-channel", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
 	int r;
 
 	if (fd < 0 || ftruncate(fd, (off_t)l->size) < 0)

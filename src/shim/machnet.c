@@ -19,7 +19,6 @@ static_assert(offsetof(MachnetMsgHdr_t, msg_iov) == 16, "as the reference");
 static_assert(offsetof(MachnetMsgHdr_t, msg_iovlen) == 24, "as the reference");
 static_assert(offsetof(MachnetMsgHdr_t, flags) == 32, "as the reference");
 
-
 static int told(int r)
 {
 	if (r >= 0)

@@ -119,11 +119,12 @@ int wait_until(struct channel *c, const struct wait *w, uint64_t deadline_ns)
 	while (r == 0 && !enough(c)) {
 		uint64_t now = deadline_ns == WAIT_FOR_EVER ? 0 : clock_mono_ns(), left;
 
-		if (now >= deadline_ns)
+		if (now >= deadline_ns) {
 			r = -ETIMEDOUT;
+			break;
+		}
 		left = deadline_ns == WAIT_FOR_EVER ? WAIT_FOR_EVER : deadline_ns - now;
-		if (r == 0)
-			r = told ? sleep_armed(c, w, left) : nap(c, least(left, step));
+		r = told ? sleep_armed(c, w, left) : nap(c, least(left, step));
 		step = least(2 * step, NAP_MAX_NS);
 		if (step == NAP_MAX_NS)
 			enough = w->ready;
