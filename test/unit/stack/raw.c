@@ -207,3 +207,21 @@ void raw_connect(struct raw *r, const struct host *to, uint16_t port)
 		&(struct raw_packet){ .from = 1024, .to = port, .kind = 2, .seq = 1, .ack = 1 });
 	raw_forget(r);
 }
+
+struct side *raw_meet(struct raw *r, struct world *w, struct host **ret)
+{
+	struct side *side;
+	struct host *host;
+
+	world_open(w, 1);
+	host = world_host(w, "10.0.0.1", NULL);
+	raw_open(r, w, "10.0.0.2");
+	side = &w->sides[w->nsides++];
+	side->host = host;
+	side->size_max = 1;
+	assert_int_equal(stack_listen(host->stack, &host->ip, 888, side), 0);
+	raw_connect(r, host, 888);
+	assert_true(side->connected);
+	*ret = host;
+	return side;
+}

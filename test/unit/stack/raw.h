@@ -57,6 +57,8 @@ bool raw_is_machnet(const struct raw_frame *f, struct raw_packet *ret);
 void raw_introduce(struct raw *r, const struct host *to);
 /* A handshake from here to a listener of the host: 1024 to `port`. */
 void raw_connect(struct raw *r, const struct host *to, uint16_t port);
+/* A world with a host, and a peer that is connected to its port 888: who is behind that. */
+struct side *raw_meet(struct raw *r, struct world *w, struct host **ret);
 
 extern const uint8_t raw_everybody[6];
 

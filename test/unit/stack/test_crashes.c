@@ -22,19 +22,10 @@ static struct host *host;
 static struct raw peer;
 static struct side *side;
 
-/* A host, and a peer that is connected to its port 888. */
 static int open_world(void **state)
 {
 	(void)state;
-	world_open(&w, 1);
-	host = world_host(&w, "10.0.0.1", NULL);
-	raw_open(&peer, &w, "10.0.0.2");
-	side = &w.sides[w.nsides++];
-	side->host = host;
-	side->size_max = 1;
-	assert_int_equal(stack_listen(host->stack, &host->ip, 888, side), 0);
-	raw_connect(&peer, host, 888);
-	assert_true(side->connected);
+	side = raw_meet(&peer, &w, &host);
 	return 0;
 }
 
