@@ -9,6 +9,7 @@
 #include <err.h>
 #include <fcntl.h>
 #include <machnet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,9 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <stdio.h>
-
 #include "base/clock.h"
+#include "base/histogram.h"
 #include "shim/door.h"
 
 enum { COUNT = 15, PAUSE_MS = 60, PORT = 9000 };
@@ -49,7 +49,7 @@ static struct {
 	int sock;
 } theirs;
 
-/* Its own memory ends with the process that did not ask for it. */
+/* The connection is no bell, so the channel ends with the process, not with it. */
 static void reference(int number)
 {
 	struct chan_msg m = { .type = CHAN_REQ_CHANNEL,
@@ -98,17 +98,10 @@ static void nothing(void)
 
 /* --- the rest ----------------------------------------------------------------------------- */
 
-static int compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void measure(void (*what)(int number), void (*end)(void))
 {
 	const struct timespec pause = { .tv_nsec = PAUSE_MS * (long)NS_PER_MS };
-	uint64_t took[COUNT];
+	struct histogram took = { 0 };
 
 	for (int i = 0; i < COUNT; i++) {
 		uint64_t since;
@@ -116,12 +109,11 @@ static void measure(void (*what)(int number), void (*end)(void))
 		nanosleep(&pause, NULL);
 		since = clock_mono_ns();
 		what(i);
-		took[i] = clock_mono_ns() - since;
+		histogram_add(&took, clock_mono_ns() - since);
 		end();
 	}
-	qsort(took, COUNT, sizeof(*took), compare);
-	printf("median %llu\nlongest %llu\n", (unsigned long long)took[COUNT / 2],
-	       (unsigned long long)took[COUNT - 1]);
+	printf("median %llu\nlongest %llu\n", (unsigned long long)histogram_at(&took, 0.5),
+	       (unsigned long long)took.max);
 }
 
 int main(int argc, char **argv)
