@@ -3,6 +3,7 @@
 socket, big endian. Written from the protocol's description, not from our C code,
 so that the two can be held against each other."""
 import array
+import contextlib
 import os
 import select
 import socket
@@ -162,6 +163,15 @@ def unread(sock):
     import fcntl
     import termios
     return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
+
+
+def links(folder):
+    """What the links in it lead to; those that go meanwhile are not there."""
+    found = []
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"{folder}/{name}"))
+    return found
 
 
 def poll_until(true, what, limit=PATIENCE):

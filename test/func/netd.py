@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import varlink
+from mtl import links, poll_until
 from nic import Outside
 
 PATIENCE = 10.0
@@ -16,6 +17,7 @@ MAC = "02:00:00:00:01:01"
 OURS, OURS6 = "10.5.0.2", "fd05::2"
 THEIRS, THEIRS6 = "10.5.0.1", "fd05::1"
 RUN = "/run/netd"
+READY = 2  # the channels whose memory is made ahead (stock.h)
 
 
 class Wire:
@@ -125,7 +127,15 @@ class Netd:
         return int(fields[11]) + int(fields[12])
 
     def fds(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        """How many, while the memory of all channels that it keeps ready is among them: it is
+        made anew some time after one was taken."""
+        found = []
+
+        def all_ready():
+            found[:] = links(f"/proc/{self.pid}/fd")
+            return len([fd for fd in found if "memfd:" in fd]) == READY
+        poll_until(all_ready, f"{READY} channels are ready", PATIENCE)
+        return len(found)
 
 
 class NetLab:

@@ -30,15 +30,6 @@ OPENING = {"REEVED_OPEN", "REEVED_OPENED", "REEVED_DETACH"}
 CRASHES = ["none", "core"]
 
 
-def links(folder):
-    """What the links in it lead to; those that go meanwhile are not there."""
-    found = []
-    for name in os.listdir(folder):
-        with contextlib.suppress(FileNotFoundError):
-            found.append(os.readlink(f"{folder}/{name}"))
-    return found
-
-
 class Rig(Soak):
     """One daemon for many sessions, whose clients are driven one after the other."""
 
@@ -191,7 +182,7 @@ class Rig(Soak):
     def fds(self):
         """Of both daemons, but for what a core makes when it first needs it and then keeps: its
         timers, and the pidfds of processes that may come again, which are few."""
-        core = links(f"/proc/{self.reeved.core_pid()}/fd")
+        core = mtl.links(f"/proc/{self.reeved.core_pid()}/fd")
         assert len([fd for fd in core if "pidfd" in fd]) <= IDLE_PROCESSES + 3, core
         return [len(os.listdir(f"/proc/{self.reeved.pid}/fd")),
                 len([fd for fd in core if "pidfd" not in fd and "timerfd" not in fd])]
