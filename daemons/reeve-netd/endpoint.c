@@ -326,6 +326,8 @@ static bool serve(struct endpoint *ep, uint64_t now)
 	bool any = !endpoint_is_held(ep) && ep_route(ep, MESSAGES);
 
 	any |= ep_ask(ep, now);
+	if (ep->starved_first && !channel_has_free(ep->ch))
+		ep_send_soon(ep);
 	any |= ep_send(ep);
 	any |= ep_feed(ep);
 	any |= ep_expire(ep, now);

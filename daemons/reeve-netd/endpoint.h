@@ -117,6 +117,7 @@ struct endpoint {
 	struct ep_queue trash;
 	struct ep_out trash_out;
 	struct ep_flow *send_first, **send_end;
+	uint32_t soon_at; /* the next flow to be asked for room */
 	struct ep_flow *starved_first, **starved_end;
 
 	uint32_t parts;	     /* buffers with parts of messages */

@@ -43,6 +43,8 @@ bool ep_expire(struct endpoint *ep, uint64_t now);
 
 /* Messages to their flows: up to so many. */
 bool ep_route(struct endpoint *ep, uint32_t most);
+/* Flows that wait for much room take what there is: their buffers are needed. */
+void ep_send_soon(struct endpoint *ep);
 /* From flows to the stack. */
 bool ep_send(struct endpoint *ep);
 void ep_send_reset(struct ep_flow *f);

@@ -17,6 +17,7 @@
 #include "endpoint_impl.h"
 
 enum { TURN_BYTES = 64 << 10, TURN_BUFS = 256 };
+enum { SOON = 16 }; /* flows that are looked at in one turn */
 
 #define SPARE_NS (10 * NS_PER_MS)
 
@@ -305,6 +306,22 @@ static void pay(struct endpoint *ep, uint64_t bytes)
 {
 	if (ep->terms.rate)
 		ep->paid_ns += bytes * NS_PER_S / ep->terms.rate;
+}
+
+/*
+ * Where two send each other all that they have, each buffer that comes back here is one that
+ * the other may receive with, and no more than a few do: none may wait for others.
+ */
+void ep_send_soon(struct endpoint *ep)
+{
+	for (uint32_t i = 0; i < SOON && i < ep->used_flows; i++) {
+		struct ep_flow *f = &ep->flows[ep->soon_at++ % ep->used_flows];
+
+		if (f->flow && f->full && flow_has_room(f->flow)) {
+			f->full = false;
+			want_send(f);
+		}
+	}
 }
 
 bool ep_send(struct endpoint *ep)

@@ -55,11 +55,12 @@ void channel_give(struct channel *c, uint32_t buf)
 /* The oldest go: what was used last is in the CPU's caches. */
 int channel_settle(struct channel *c, bool *ret_waits)
 {
+	uint32_t most = ring_has_room(&c->rx) ? c->spare_most : 0;
 	int n = 0;
 
 	use_what_was_held(c);
-	if (!c->held && c->nspare > c->spare_most)
-		n = shared_ring_put(&c->free, c->spare, c->nspare - c->spare_most / 2);
+	if (!c->held && c->nspare > most)
+		n = shared_ring_put(&c->free, c->spare, c->nspare - most / 2);
 	if (n > 0) {
 		c->nspare -= (uint32_t)n;
 		memmove(c->spare, c->spare + n, c->nspare * sizeof(*c->spare));

@@ -59,8 +59,10 @@ bool channel_has_free(const struct channel *c);
 /* It is nobody's any more. */
 void channel_give(struct channel *c, uint32_t buf);
 /*
- * At times: brings what channel_give() has gathered to the ring. -EPROTO. *ret_waits:
- * a thread of the application is in the way, so it is to be called again.
+ * At times: brings what channel_give() has gathered to the ring, but for some that stay ours
+ * to receive with; all of it while the application, which may wait for buffers, has so much to
+ * read that no more can come. -EPROTO. *ret_waits: a thread of the application is in the way,
+ * so it is to be called again.
  */
 int channel_settle(struct channel *c, bool *ret_waits);
 

@@ -259,6 +259,11 @@ static uint8_t flags_of(struct flow *f, bool last)
 	return (uint8_t)(flags | (last ? MACHNET_LAST : MACHNET_MORE));
 }
 
+bool flow_has_room(const struct flow *f)
+{
+	return f->state == FLOW_ESTABLISHED && f->nsegs < FLOW_SEGS && share_may_queue(f);
+}
+
 size_t flow_put(struct flow *f, const void *data, size_t len, bool last)
 {
 	size_t done = 0;

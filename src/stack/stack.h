@@ -164,6 +164,8 @@ void *flow_user(const struct flow *f);
  * when to go on behind it. An empty message can't be sent: 0.
  */
 size_t flow_put(struct flow *f, const void *data, size_t len, bool last);
+/* Whether it would take anything: sendable() waits until that is worth a call. */
+bool flow_has_room(const struct flow *f);
 /* There is room again for what received() refused. */
 void flow_resume(struct flow *f);
 /* What was put is still sent, for some seconds at most; nothing is told of it any more. */

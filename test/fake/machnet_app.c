@@ -12,6 +12,7 @@
  *   send BYTES [COUNT]                bytes that follow from the length
  *   recv COUNT                        checked; the flow is then the answer's
  *   echo COUNT                        what comes goes back
+ *   stream BYTES COUNT                as many at once as there are buffers, while it reads
  *   count                             buffers that are free, messages in both rings
  *
  *   poke OFFSET BYTES-AS-HEX          into the memory
@@ -336,22 +337,30 @@ static uint32_t recv_one(void)
 	return len;
 }
 
+/* Its length, or 0 when that has been said. */
+static uint32_t recv_right(void)
+{
+	uint32_t len = recv_one();
+
+	if (!len)
+		error("no message");
+	for (uint32_t i = 0; i < len; i++)
+		if (message[i] != byte_at(len, i)) {
+			printf("error byte %u of %u\n", i, len);
+			fflush(stdout);
+			return 0;
+		}
+	return len;
+}
+
 static void do_recv(uint32_t count, bool echo)
 {
 	uint32_t len = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		len = recv_one();
-		if (!len) {
-			error("no message");
+		len = recv_right();
+		if (!len)
 			return;
-		}
-		for (uint32_t j = 0; j < len; j++)
-			if (message[j] != byte_at(len, j)) {
-				printf("error byte %u of %u\n", j, len);
-				fflush(stdout);
-				return;
-			}
 		if (echo && !send_soon(len)) {
 			error("no room");
 			return;
@@ -359,6 +368,19 @@ static void do_recv(uint32_t count, bool echo)
 	}
 	printf("ok %u bytes\n", len);
 	fflush(stdout);
+}
+
+static void do_stream(uint32_t len, uint32_t count)
+{
+	uint32_t sent = 0;
+
+	for (uint32_t got = 0; got < count; got++) {
+		while (sent < count && send_one(len))
+			sent++;
+		if (!recv_right())
+			return;
+	}
+	ok();
 }
 
 static void do_count(void)
@@ -463,6 +485,8 @@ static bool use_channel(char **w, int n)
 		do_send(number(w[1], 0), number(w[2], 1));
 	else if (!strcmp(what, "recv") || !strcmp(what, "echo"))
 		do_recv(number(w[1], 1), !strcmp(what, "echo"));
+	else if (!strcmp(what, "stream") && n == 3)
+		do_stream(number(w[1], 0), number(w[2], 1));
 	else if (!strcmp(what, "count"))
 		do_count();
 	else if (!strcmp(what, "poke") && n == 3)

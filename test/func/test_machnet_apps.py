@@ -103,6 +103,16 @@ def test_applications_without_the_library(ways, size, count):
         assert ours.do("recv", count) == f"{size} bytes"
 
 
+@pytest.mark.parametrize("size", [64, 1000, 5000])
+def test_all_buffers_are_on_their_way_at_both_ends(sides, size):
+    """There is none to receive with but those that come back of what was sent."""
+    ours, theirs = connected(*sides)
+    theirs.process.stdin.write("echo 20000\n")
+    theirs.process.stdin.flush()
+    ours.do("stream", size, 20000)
+    assert theirs.process.stdout.readline() == f"ok {size} bytes\n"
+
+
 def test_one_with_and_one_without_the_library(ways):
     """The bytes that msg_gen sends are not the pattern that the app looks for: so it came."""
     client, server = ways

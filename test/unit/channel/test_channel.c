@@ -177,6 +177,26 @@ static void test_buffers_come_and_go(void **state)
 	channel_free(c);
 }
 
+/* It may be waiting for one to send with, and reads when it has sent. */
+static void test_none_is_kept_from_who_can_get_no_more(void **state)
+{
+	int fd;
+	struct channel *c = make(256, false, &fd);
+	uint32_t buf = 0;
+	bool waits;
+
+	(void)state;
+	while (ring_put(&c->rx, &buf) > 0)
+		;
+	assert_int_equal(channel_take(c, &buf), 0);
+	channel_give(c, buf);
+	assert_int_equal(channel_settle(c, &waits), 0);
+	assert_int_equal(c->nspare, 0);
+	assert_int_equal(shared_ring_count(&c->free), 255);
+	close(fd);
+	channel_free(c);
+}
+
 static void test_indices_that_are_none(void **state)
 {
 	int fd;
@@ -278,6 +298,7 @@ int main(void)
 		cmocka_unit_test(test_nobody_shrinks_it),
 		cmocka_unit_test(test_parked),
 		cmocka_unit_test(test_buffers_come_and_go),
+		cmocka_unit_test(test_none_is_kept_from_who_can_get_no_more),
 		cmocka_unit_test(test_indices_that_are_none),
 		cmocka_unit_test(test_behind_one_that_stopped),
 		cmocka_unit_test(test_data_within_its_buffer),

@@ -141,6 +141,41 @@ static void test_back_to_back(void **state)
 	pair_close(&t.p);
 }
 
+/* Nobody has a buffer to receive with but what comes back from what he sent. */
+static void both_send_all_they_have(uint32_t len)
+{
+	enum { MESSAGES = 3000 };
+	struct chan_flow back;
+	uint32_t sent = 0, answered = 0, got[2] = { 0 };
+	uint64_t end;
+	struct two t;
+
+	open_two(&t, 256, NULL);
+	back = turned(&t.flow);
+	end = pair_now(&t.p) + 100 * NS_PER_S;
+	while ((got[0] < MESSAGES || got[1] < MESSAGES) && pair_now(&t.p) < end) {
+		while (sent < MESSAGES && app_send(t.a->ch, &t.flow, len, 1))
+			sent++;
+		while (answered < MESSAGES && app_send(t.b->ch, &back, len, 2))
+			answered++;
+		got[0] += app_recv(t.a->ch, 2, NULL) == len;
+		got[1] += app_recv(t.b->ch, 1, NULL) == len;
+		pair_step(&t.p);
+	}
+	assert_int_equal(got[0], MESSAGES);
+	assert_int_equal(got[1], MESSAGES);
+	pair_close(&t.p);
+}
+
+static void test_both_send_all_they_have(void **state)
+{
+	const uint32_t sizes[] = { 64, 1000, 3 * CHAN_MSS, 50 * CHAN_MSS };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		both_send_all_they_have(sizes[i]);
+}
+
 /* A peer that takes nothing keeps no other flow of the channel waiting. */
 static void test_one_flow_stuck(void **state)
 {
@@ -538,6 +573,7 @@ int main(void)
 		cmocka_unit_test(test_over_a_bad_wire),
 		cmocka_unit_test(test_nobody_reads),
 		cmocka_unit_test(test_back_to_back),
+		cmocka_unit_test(test_both_send_all_they_have),
 		cmocka_unit_test(test_one_flow_stuck),
 		cmocka_unit_test(test_long_ones_at_once),
 		cmocka_unit_test(test_a_peer_that_stops_within_a_message),
