@@ -121,7 +121,7 @@ struct machnet_attach_opts {
 	size_t size;
 	/*
 	 * Of 1418 bytes each, for messages on their way in either direction: a power of two,
-	 * 256 to 8192, one of which is never used; 0: 4096. A longest message takes 5916.
+	 * 256 to 8192, one of which is never used; 0: 8192. A longest message takes 5916.
 	 */
 	uint32_t buffers;
 };

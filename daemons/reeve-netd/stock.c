@@ -9,53 +9,38 @@
 #include "channel/channel.h"
 #include "endpoint.h"
 
-/*
- * What Machnet's library gets, and what ours asks for. The greater one is parked: mapping it
- * takes two milliseconds of the ten that an application may wait for it, and until then it
- * is not counted as this process's.
- */
-static const struct {
-	uint32_t buffers;
-	bool parked;
-} kinds[STOCK_KINDS] = { { CHAN_BUFS_MAX, true }, { CHAN_BUFS_USUAL, false } };
-
 enum { PAUSE_MS = 3 };
 
 /* --- the thread ------------------------------------------------------------------------ */
 
-static bool make(uint32_t kind, struct channel **ret, int *ret_fd)
-{
-	if (channel_new(kinds[kind].buffers, ret, ret_fd) < 0)
-		return false;
-	if (!kinds[kind].parked || channel_park(*ret) == 0)
-		return true;
-	close(*ret_fd);
-	channel_free(*ret);
-	return false;
-}
-
-static int missing(const struct stock *s)
-{
-	for (int i = 0; i < STOCK_KINDS; i++)
-		if (!s->shelf[i].ch)
-			return i;
-	return -1;
-}
-
-static void restock(struct stock *s, uint32_t kind)
+/* Half of it is parked: so much less is counted as this process's while nobody has it. */
+static void restock(struct stock *s)
 {
 	struct channel *ch;
 	bool made;
 	int fd;
 
 	pthread_mutex_unlock(&s->lock);
-	made = make(kind, &ch, &fd);
+	made = channel_new(CHAN_BUFS_MAX, &ch, &fd) == 0;
+	if (made)
+		channel_park(ch);
 	pthread_mutex_lock(&s->lock);
 	s->no_memory = !made;
 	if (!made)
 		return;
-	s->shelf[kind].ch = ch;
-	s->shelf[kind].fd = fd;
+	s->ready = ch;
+	s->ready_fd = fd;
+}
+
+/* Of a copy: where it is freed meanwhile there is nothing to map, which does no harm. */
+static void unpark(struct stock *s)
+{
+	const struct channel ch = *s->parked;
+
+	s->parked = NULL;
+	pthread_mutex_unlock(&s->lock);
+	channel_unpark(&ch);
+	pthread_mutex_lock(&s->lock);
 }
 
 static void empty_bin(struct stock *s)
@@ -83,10 +68,10 @@ static void *run(void *arg)
 
 	pthread_mutex_lock(&s->lock);
 	while (!s->stop) {
-		int kind = missing(s);
-
-		if (kind >= 0 && !s->no_memory) {
-			restock(s, (uint32_t)kind);
+		if (s->parked) {
+			unpark(s);
+		} else if (!s->ready && !s->no_memory) {
+			restock(s);
 		} else if (s->nbin) {
 			empty_bin(s);
 		} else {
@@ -130,31 +115,27 @@ void stock_close(struct stock *s)
 	pthread_cond_signal(&s->work);
 	pthread_mutex_unlock(&s->lock);
 	pthread_join(s->thread, NULL);
-	for (int i = 0; i < STOCK_KINDS; i++) {
-		if (!s->shelf[i].ch)
-			continue;
-		close(s->shelf[i].fd);
-		channel_free(s->shelf[i].ch);
+	if (s->ready) {
+		close(s->ready_fd);
+		channel_free(s->ready);
 	}
 	while (s->nbin)
 		endpoint_free(s->bin[--s->nbin]);
 	*s = (struct stock){ 0 };
 }
 
-/* Of which kind it is; -1: none is ready. */
-static int take_ready(struct stock *s, uint32_t buffers, struct channel **ret, int *ret_fd)
+static bool take_ready(struct stock *s, struct channel **ret, int *ret_fd)
 {
-	int found = -1;
+	bool found;
 
 	if (!try_lock(s))
-		return -1;
-	for (int i = 0; i < STOCK_KINDS; i++)
-		if (kinds[i].buffers == buffers && s->shelf[i].ch)
-			found = i;
-	if (found >= 0) {
-		*ret = s->shelf[found].ch;
-		*ret_fd = s->shelf[found].fd;
-		s->shelf[found].ch = NULL;
+		return false;
+	found = s->ready;
+	if (found) {
+		*ret = s->ready;
+		*ret_fd = s->ready_fd;
+		s->parked = s->ready;
+		s->ready = NULL;
 	}
 	s->no_memory = false;
 	pthread_cond_signal(&s->work);
@@ -164,17 +145,9 @@ static int take_ready(struct stock *s, uint32_t buffers, struct channel **ret, i
 
 int stock_take(struct stock *s, uint32_t buffers, struct channel **ret, int *ret_fd)
 {
-	int kind = take_ready(s, buffers, ret, ret_fd), r = 0;
-
-	if (kind < 0)
-		return channel_new(buffers, ret, ret_fd);
-	if (kinds[kind].parked)
-		r = channel_unpark(*ret, *ret_fd);
-	if (r < 0) {
-		close(*ret_fd);
-		channel_free(*ret);
-	}
-	return r;
+	if (buffers == CHAN_BUFS_MAX && take_ready(s, ret, ret_fd))
+		return 0;
+	return channel_new(buffers, ret, ret_fd);
 }
 
 void stock_drop(struct stock *s, struct endpoint *ep)
@@ -182,6 +155,8 @@ void stock_drop(struct stock *s, struct endpoint *ep)
 	bool taken = false;
 
 	if (try_lock(s)) {
+		if (s->parked == ep->ch)
+			s->parked = NULL;
 		taken = s->nbin < STOCK_BIN;
 		if (taken)
 			s->bin[s->nbin++] = ep;
@@ -195,7 +170,7 @@ void stock_drop(struct stock *s, struct endpoint *ep)
 void stock_settle(struct stock *s)
 {
 	pthread_mutex_lock(&s->lock);
-	while (s->running && (!s->idle || s->nbin || (missing(s) >= 0 && !s->no_memory)))
+	while (s->running && (!s->idle || s->nbin || s->parked || (!s->ready && !s->no_memory)))
 		pthread_cond_wait(&s->done, &s->lock);
 	pthread_mutex_unlock(&s->lock);
 }

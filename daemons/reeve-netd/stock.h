@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Memory for channels, made ahead: its pages take tens of milliseconds to come and some to
- * go, which a thread of its own spends on both, and nobody else. One of each size that is
- * usual lies ready; what isn't is made by whoever asks.
+ * go, which a thread of its own spends on both, and nobody else. One of the usual size lies
+ * ready; what isn't of it is made by whoever asks.
  *
  * Calls are the control thread's.
  */
@@ -16,7 +16,7 @@
 struct channel;
 struct endpoint;
 
-enum { STOCK_KINDS = 2, STOCK_BIN = 64 };
+enum { STOCK_BIN = 64 };
 
 struct stock {
 	pthread_t thread;
@@ -24,11 +24,9 @@ struct stock {
 	pthread_cond_t work, done;
 	bool running, stop, idle;
 	bool no_memory; /* it is not tried again before somebody wants one */
-	/* Where there is none, the thread makes one. */
-	struct {
-		struct channel *ch;
-		int fd;
-	} shelf[STOCK_KINDS];
+	struct channel *ready; /* where there is none, the thread makes one */
+	int ready_fd;
+	const struct channel *parked; /* that was taken last, and is still */
 	struct endpoint *bin[STOCK_BIN]; /* that nobody has any more */
 	uint32_t nbin;
 };

@@ -146,8 +146,7 @@ static int make_memory(const struct layout *l, uint32_t nbufs, int *ret_fd)
 
 static int map(struct channel *c, int fd)
 {
-	void *at = mmap(c->base, c->size, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_POPULATE | (c->base ? MAP_FIXED : 0), fd, 0);
+	void *at = mmap(NULL, c->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
 
 	if (at == MAP_FAILED)
 		return -errno;
@@ -193,18 +192,22 @@ int channel_new(uint32_t buffers, struct channel **ret, int *ret_fd)
 	return 0;
 }
 
-/* Its place stays taken, so that what points into it is right again afterwards. */
-int channel_park(struct channel *c)
+/* Where the kernel can't do either of them, a page more or less is mapped now. */
+static void advise_latter_half(const struct channel *c, int advice)
 {
-	void *at = mmap(c->base, c->size, PROT_NONE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	size_t half = c->size / 2 / PAGE * PAGE;
 
-	return at == MAP_FAILED ? -errno : 0;
+	madvise(c->base + half, c->size - half, advice);
 }
 
-int channel_unpark(struct channel *c, int fd)
+void channel_park(const struct channel *c)
 {
-	return map(c, fd);
+	advise_latter_half(c, MADV_DONTNEED);
+}
+
+void channel_unpark(const struct channel *c)
+{
+	advise_latter_half(c, MADV_POPULATE_READ);
 }
 
 void channel_begin(struct channel *c, const uint8_t id[static CHAN_UUID], bool rings)

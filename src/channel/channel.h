@@ -41,11 +41,12 @@ int channel_new(uint32_t buffers, struct channel **ret, int *ret_fd);
 /* Whose it is; `rings`: as in wire/channel.h. */
 void channel_begin(struct channel *c, const uint8_t id[static CHAN_UUID], bool rings);
 /*
- * Between the two it may be parked: its pages stay, but they are not in our page tables
- * until it is unparked. -ENOMEM; then it is only good for channel_free().
+ * The latter half of its pages leaves our page tables, and does not count as this process's: they
+ * come back when they are touched, or all at once by the other, which any thread may call
+ * as long as the channel is there.
  */
-int channel_park(struct channel *c);
-int channel_unpark(struct channel *c, int fd);
+void channel_park(const struct channel *c);
+void channel_unpark(const struct channel *c);
 void channel_free(struct channel *c); /* accepts NULL */
 /* Of one with so many, and what is kept for it besides. */
 size_t channel_bytes(uint32_t buffers);

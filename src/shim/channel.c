@@ -11,6 +11,8 @@
 
 static_assert(sizeof(struct channel) % 64 == 0, "the memory behind it is aligned");
 
+enum { AHEAD = 4 << 20 }; /* whoever attaches would wait a millisecond more for the rest */
+
 /* --- the mapping ---------------------------------------------------------------------------- */
 
 static uintptr_t round_up(uintptr_t n, uintptr_t to)
@@ -29,6 +31,20 @@ static int reserve(size_t len, struct region *ret)
 	return 0;
 }
 
+/* What is written to first is there at once; the rest comes as it is touched. */
+static void *map_memory(void *at, size_t len, int fd, size_t block)
+{
+	const int prot = PROT_READ | PROT_WRITE, flags = MAP_SHARED | MAP_FIXED;
+	size_t ahead = len < AHEAD || AHEAD % block ? len : AHEAD;
+	void *p = mmap(at, ahead, prot, flags | MAP_POPULATE, fd, 0);
+
+	if (p == MAP_FAILED || ahead == len)
+		return p;
+	if (mmap((char *)at + ahead, len - ahead, prot, flags, fd, AHEAD) == MAP_FAILED)
+		return MAP_FAILED;
+	return p;
+}
+
 /* A file says by its block size what pages it is of, huge ones, too: there it must begin. */
 static void *map_into(const struct region *where, int fd, const struct stat *st)
 {
@@ -36,11 +52,10 @@ static void *map_into(const struct region *where, int fd, const struct stat *st)
 	uintptr_t block = (uintptr_t)st->st_blksize, align = block > page ? block : page;
 	uintptr_t memory = round_up((uintptr_t)where->at + sizeof(struct channel), align);
 	uintptr_t ours = (memory - sizeof(struct channel)) / page * page;
-	int flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE;
 
 	if (mprotect((void *)ours, memory - ours, PROT_READ | PROT_WRITE) < 0)
 		return MAP_FAILED;
-	return mmap((void *)memory, (size_t)st->st_size, PROT_READ | PROT_WRITE, flags, fd, 0);
+	return map_memory((void *)memory, (size_t)st->st_size, fd, align);
 }
 
 static int set_up(const struct region *where, void *memory, uint64_t size, struct channel **ret)

@@ -43,7 +43,7 @@ void *machnet_attach_with(const struct machnet_attach_opts *opts)
 	if (opts && opts->size)
 		memcpy(&o, opts, opts->size < sizeof(o) ? opts->size : sizeof(o));
 	if (!o.buffers)
-		o.buffers = CHAN_BUFS_USUAL;
+		o.buffers = CHAN_BUFS_MAX;
 	if (o.buffers < CHAN_BUFS_MIN || o.buffers > CHAN_BUFS_MAX || o.buffers & (o.buffers - 1))
 		r = -EINVAL;
 	if (r == 0)

@@ -64,8 +64,7 @@ enum {
 	CHAN_HEADROOM = 128,
 	CHAN_CACHE = 64, /* buffers that an application may keep for itself */
 	CHAN_BUFS_MIN = 256,
-	CHAN_BUFS_USUAL = 4096, /* those of the reference, and what our library asks for */
-	CHAN_BUFS_MAX = 8192, /* a message of 8 MiB, and both caches */
+	CHAN_BUFS_MAX = 8192, /* a message of 8 MiB, and both caches: what is usual */
 	CHAN_MESSAGE_MAX = 8 << 20,
 };
 

@@ -17,7 +17,7 @@ MAC = "02:00:00:00:01:01"
 OURS, OURS6 = "10.5.0.2", "fd05::2"
 THEIRS, THEIRS6 = "10.5.0.1", "fd05::1"
 RUN = "/run/netd"
-READY = 2  # the channels whose memory is made ahead (stock.h)
+READY = 1  # the channels whose memory is made ahead (stock.h)
 
 
 class Wire:
@@ -127,14 +127,14 @@ class Netd:
         return int(fields[11]) + int(fields[12])
 
     def fds(self):
-        """How many, while the memory of all channels that it keeps ready is among them: it is
+        """How many, while the memory of the channel that it keeps ready is among them: it is
         made anew some time after one was taken."""
         found = []
 
         def all_ready():
             found[:] = links(f"/proc/{self.pid}/fd")
             return len([fd for fd in found if "memfd:" in fd]) == READY
-        poll_until(all_ready, f"{READY} channels are ready", PATIENCE)
+        poll_until(all_ready, f"{READY} channel is ready", PATIENCE)
         return len(found)
 
 

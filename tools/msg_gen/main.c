@@ -61,21 +61,11 @@ static void take_signals(void)
 /* --- the channel -------------------------------------------------------------------------------
  */
 
-/* What the window needs, both ways, up to what can be had. */
-static uint32_t buffers_wanted(const struct msg_gen *g)
-{
-	uint64_t need = 2 * g->window * (g->size / 1418 + 1), n = 4096;
-
-	return (uint32_t)(need > n ? 2 * n : n);
-}
-
 static int attach(struct msg_gen *g, struct err *e)
 {
-	struct machnet_attach_opts opts = { .size = sizeof(opts), .buffers = buffers_wanted(g) };
-
 	if (machnet_init() < 0)
 		return fail(e, errno, "can't reach machnet: %s", strerror(errno));
-	g->ctx = machnet_attach_with(&opts);
+	g->ctx = machnet_attach();
 	if (!g->ctx)
 		return fail(e, errno, "can't get a channel: %s", strerror(errno));
 	g->poll_fd = machnet_poll_fd(g->ctx);

@@ -14,6 +14,7 @@
 
 #include "channel/channel.h"
 
+enum { PAGE = 4096 };
 enum { DUMPED = 0x1300 }; /* bytes of the recording: all up to the list of free buffers */
 
 static const uint8_t id[16] = { 0x9a, 0xaf, 0xc1, 0xdd, 0xc6, 0xc3, 0x42, 0x2e,
@@ -131,7 +132,24 @@ static void test_nobody_shrinks_it(void **state)
 	channel_free(c);
 }
 
-/* What points into it is right again. */
+/* How many of its pages are in our page tables. */
+static uint32_t mapped(const struct channel *c)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t page;
+	uint32_t n = 0;
+
+	assert_true(fd >= 0);
+	for (uintptr_t at = (uintptr_t)c->base; at < (uintptr_t)c->base + c->size; at += PAGE) {
+		assert_int_equal(pread(fd, &page, sizeof(page), (off_t)(at / PAGE * sizeof(page))),
+				 sizeof(page));
+		n += page >> 63;
+	}
+	close(fd);
+	return n;
+}
+
+/* It can be used at once. */
 static void test_parked(void **state)
 {
 	struct channel *c;
@@ -140,8 +158,11 @@ static void test_parked(void **state)
 
 	(void)state;
 	assert_int_equal(channel_new(256, &c, &fd), 0);
-	assert_int_equal(channel_park(c), 0);
-	assert_int_equal(channel_unpark(c, fd), 0);
+	assert_int_equal(mapped(c), c->size / PAGE);
+	channel_park(c);
+	assert_in_range(mapped(c), c->size / PAGE / 2 - 1, c->size / PAGE / 2 + 1);
+	channel_unpark(c);
+	assert_int_equal(mapped(c), c->size / PAGE);
 	channel_begin(c, id, true);
 	assert_int_equal(c->ctx->magic, CHAN_MAGIC);
 	assert_int_equal(c->ctx->size, c->size);

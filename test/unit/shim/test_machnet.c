@@ -480,7 +480,7 @@ static void test_and_comes_again(void **state)
 	ctx = machnet_attach();
 	assert_non_null(ctx);
 	m = daemon_memory(d);
-	assert_int_equal(m->buffers, 4096);
+	assert_int_equal(m->buffers, 8192);
 	assert_int_equal(machnet_send(ctx, flow, "x", 1), 0);
 }
 
