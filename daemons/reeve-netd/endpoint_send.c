@@ -309,8 +309,9 @@ static void pay(struct endpoint *ep, uint64_t bytes)
 }
 
 /*
- * Where two send each other all that they have, each buffer that comes back here is one that
- * the other may receive with, and no more than a few do: none may wait for others.
+ * Where two send each other all that they have, there is nothing to receive with but what
+ * comes back from the stack. It tells of room when half of a flow's is free, which may
+ * be more than ever comes back without us receiving.
  */
 void ep_send_soon(struct endpoint *ep)
 {

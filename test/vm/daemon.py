@@ -18,7 +18,8 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 from scene import (CPUS, PATIENCE, PROMPT, REEVE, STAGE, USER, Cgroup, children,  # noqa: E402
                    main, mtl, parse_list, reeve, stop, varlink)
-from machnet import REGISTER, SIZE, message, new_id  # noqa: E402
+from machnet import (REGISTER, REQ_CHANNEL, SIZE, Connection, channel_body, message,  # noqa: E402
+                     new_id)
 from stream import lingering  # noqa: E402
 
 
@@ -53,6 +54,7 @@ def is_silent(client):
     return not select.select([client.sock], [], [], 0)[0]
 
 
+CHANNELS = "/var/run/machnet/machnet_ctrl.sock"
 MEDIA = """
 tenant media {
 	cgroup = "/media"
@@ -379,6 +381,40 @@ def test_tenant_after_a_move(scene):
     assert scene.client(peer).call("Status")["tenant"] == "default"
 
 
+def gets_channel(scene, peer):
+    """Whether an application of that process does; it lasts as long as the scene."""
+    app = new_id()
+
+    def ask(kind, body=b""):
+        sock = scene.open.enter_context(peer.connect(CHANNELS))
+        return Connection(sock).ask(message(kind, app, body=body))
+
+    assert ask(REGISTER) == (0, [])
+    status, fds = ask(REQ_CHANNEL, channel_body(new_id()))
+    for fd in fds:
+        os.close(fd)
+    assert bool(fds) == (status == 0)
+    return status == 0
+
+
+def test_channels_of_a_tenant_by_cgroup(scene):
+    conf = wire_to_nowhere(scene)
+    media, other = scene.peer(scene.cgroup("media")), scene.peer(scene.cgroup("other"))
+    scene.daemon(f"""
+        planes = {{"stack"}}
+        nic "*" {{ channels = 1 system-queues = 0 }}
+        stack {{ config = "{conf}" }}
+        tenant media {{ cgroup = "/media" quota {{ channel = 1 }} }}
+    """)
+    mtl.poll_until(Path(CHANNELS).exists, "there is a stack", PATIENCE)
+    assert gets_channel(scene, media)
+    assert not gets_channel(scene, media), "it has as many as it may"
+    assert gets_channel(scene, other)
+    leases = reeve("lease", "list")["leases"]
+    assert sorted(lease["tenant"] for lease in leases if lease["kind"] == "channel") == \
+        ["default", "media"]
+
+
 # --- processes ---
 
 def test_child_that_keeps_the_socket(scene):
@@ -423,13 +459,19 @@ def test_lingering_socket_makes_nobody_wait(scene):
         receiver.close()
 
 
-def run_netd(scene):
-    """The message stack, by itself, on a wire to nowhere; the path of its control socket."""
-    mac, path, conf = "02:00:00:00:07:01", "ctrl.sock", Path("netd.json")
+def wire_to_nowhere(scene):
+    """A config of the message stack for its near end."""
+    mac, conf = "02:00:00:00:07:01", Path("netd.json").resolve()
     for words in (f"add n0 address {mac} type veth peer name n1", "set n0 up", "set n1 up"):
         subprocess.run(["ip", "link", *words.split()], check=True)
-    scene.open.callback(subprocess.run, ["ip", "link", "delete", "n0"], check=True)
+    scene.after.callback(subprocess.run, ["ip", "link", "delete", "n0"], check=True)
     conf.write_text(json.dumps({"machnet_config": {mac: {"ifname": "n0", "ip": ["10.7.0.2/24"]}}}))
+    return conf
+
+
+def run_netd(scene):
+    """The message stack, by itself; the path of its control socket."""
+    path, conf = "ctrl.sock", wire_to_nowhere(scene)
     netd = subprocess.Popen([STAGE / "usr/sbin/reeve-netd", "--config_json", conf, "--logtostderr",
                              "--runtime_dir", ".", "--ctrl_socket", path], stderr=subprocess.PIPE)
     scene.open.callback(netd.wait, PATIENCE)
