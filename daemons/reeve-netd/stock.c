@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "channel/channel.h"
 #include "endpoint.h"
 
 enum { PAUSE_MS = 3 };
@@ -32,12 +31,12 @@ static void restock(struct stock *s)
 	s->ready_fd = fd;
 }
 
-/* Of a copy: where it is freed meanwhile there is nothing to map, which does no harm. */
+/* It may have been freed meanwhile: then there is nothing to map, which does no harm. */
 static void unpark(struct stock *s)
 {
-	const struct channel ch = *s->parked;
+	const struct channel ch = s->parked;
 
-	s->parked = NULL;
+	s->parked.base = NULL;
 	pthread_mutex_unlock(&s->lock);
 	channel_unpark(&ch);
 	pthread_mutex_lock(&s->lock);
@@ -68,7 +67,7 @@ static void *run(void *arg)
 
 	pthread_mutex_lock(&s->lock);
 	while (!s->stop) {
-		if (s->parked) {
+		if (s->parked.base) {
 			unpark(s);
 		} else if (!s->ready && !s->no_memory) {
 			restock(s);
@@ -134,7 +133,7 @@ static bool take_ready(struct stock *s, struct channel **ret, int *ret_fd)
 	if (found) {
 		*ret = s->ready;
 		*ret_fd = s->ready_fd;
-		s->parked = s->ready;
+		s->parked = *s->ready;
 		s->ready = NULL;
 	}
 	s->no_memory = false;
@@ -155,8 +154,8 @@ void stock_drop(struct stock *s, struct endpoint *ep)
 	bool taken = false;
 
 	if (try_lock(s)) {
-		if (s->parked == ep->ch)
-			s->parked = NULL;
+		if (s->parked.base == ep->ch->base)
+			s->parked.base = NULL;
 		taken = s->nbin < STOCK_BIN;
 		if (taken)
 			s->bin[s->nbin++] = ep;
@@ -170,7 +169,7 @@ void stock_drop(struct stock *s, struct endpoint *ep)
 void stock_settle(struct stock *s)
 {
 	pthread_mutex_lock(&s->lock);
-	while (s->running && (!s->idle || s->nbin || s->parked || (!s->ready && !s->no_memory)))
+	while (s->running && (!s->idle || s->nbin || s->parked.base || (!s->ready && !s->no_memory)))
 		pthread_cond_wait(&s->done, &s->lock);
 	pthread_mutex_unlock(&s->lock);
 }

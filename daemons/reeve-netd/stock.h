@@ -13,7 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct channel;
+#include "channel/channel.h"
+
 struct endpoint;
 
 enum { STOCK_BIN = 64 };
@@ -26,7 +27,7 @@ struct stock {
 	bool no_memory; /* it is not tried again before somebody wants one */
 	struct channel *ready; /* where there is none, the thread makes one */
 	int ready_fd;
-	const struct channel *parked; /* that was taken last, and is still */
+	struct channel parked; /* a copy of what was taken last, while it is; no base: of none */
 	struct endpoint *bin[STOCK_BIN]; /* that nobody has any more */
 	uint32_t nbin;
 };
