@@ -55,10 +55,16 @@ class Program:
 class App(Program):
     """test/fake/machnet_app: a line of its answer for each line."""
 
-    def tell(self, *words):
+    def say(self, *words):
         self.process.stdin.write(" ".join(map(str, words)) + "\n")
         self.process.stdin.flush()
+
+    def answer(self):
         return self.process.stdout.readline().rstrip("\n")
+
+    def tell(self, *words):
+        self.say(*words)
+        return self.answer()
 
     def do(self, *words):
         answer = self.tell(*words)

@@ -310,8 +310,7 @@ def test_a_rate(net, hosts):  # noqa: F811
     begun = time.monotonic()
     for app in slow, fast:
         app.do("connect", NEAR, FAR, PORT)
-    slow.process.stdin.write("send 30000 10\n")
-    slow.process.stdin.flush()
+    slow.say("send", 30000, 10)
     fast.do("send", 30000, 10)
     wait_until(lambda: sent(apps, 0) == 300000)
     assert sent(apps, 1000) < 200000
@@ -321,7 +320,7 @@ def test_a_rate(net, hosts):  # noqa: F811
     wait_until(lambda: sent(apps, 1000) == 300000)
     assert time.monotonic() - begun > 2.5
     assert row_of(apps, 1000)["dropped"] == 0
-    assert slow.process.stdout.readline().startswith("ok")
+    assert slow.answer().startswith("ok")
 
 
 def row_of(apps, uid):

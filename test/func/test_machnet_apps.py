@@ -107,10 +107,9 @@ def test_applications_without_the_library(ways, size, count):
 def test_all_buffers_are_on_their_way_at_both_ends(sides, size):
     """There is none to receive with but those that come back of what was sent."""
     ours, theirs = connected(*sides)
-    theirs.process.stdin.write("echo 20000\n")
-    theirs.process.stdin.flush()
+    theirs.say("echo", 20000)
     ours.do("stream", size, 20000)
-    assert theirs.process.stdout.readline() == f"ok {size} bytes\n"
+    assert theirs.answer() == f"ok {size} bytes"
 
 
 def test_one_with_and_one_without_the_library(ways):
@@ -221,8 +220,7 @@ def test_who_dies_with_a_full_ring(sides):
     for _ in range(3):
         ours, theirs = connected(client, server)
         ours.do("flood", 50000)
-        ours.process.stdin.write("crash\n")
-        ours.process.stdin.flush()
+        ours.say("crash")
         ours.process.wait()
         theirs.process.kill()
         theirs.process.wait()
@@ -249,8 +247,7 @@ def test_who_does_wrong_harms_nobody_else(sides, wrong):
     asks.wait_line("^TX/RX ")
     bad, _ = connected(client, server)
     for line in wrong:
-        bad.process.stdin.write(line + "\n")
-        bad.process.stdin.flush()
+        bad.say(line)
     for _ in range(2):
         asks.wait_line("^TX/RX ")
     status, _, err = asks.end()
