@@ -86,6 +86,12 @@ static void want_send(struct ep_flow *f)
 	ep->send_end = &f->send_next;
 }
 
+static void has_room(struct ep_flow *f)
+{
+	f->full = false;
+	want_send(f);
+}
+
 static struct ep_flow *next_sender(struct endpoint *ep)
 {
 	struct ep_flow *f = ep->send_first;
@@ -318,10 +324,8 @@ void ep_send_soon(struct endpoint *ep)
 	for (uint32_t i = 0; i < SOON && i < ep->used_flows; i++) {
 		struct ep_flow *f = &ep->flows[ep->soon_at++ % ep->used_flows];
 
-		if (f->flow && f->full && flow_has_room(f->flow)) {
-			f->full = false;
-			want_send(f);
-		}
+		if (f->flow && f->full && flow_has_room(f->flow))
+			has_room(f);
 	}
 }
 
@@ -343,8 +347,6 @@ void endpoint_sendable(void *arg, struct flow *flow)
 	struct ep_flow *f = flow_user(flow);
 
 	(void)arg;
-	if (!f)
-		return;
-	f->full = false;
-	want_send(f);
+	if (f)
+		has_room(f);
 }

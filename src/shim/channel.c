@@ -40,7 +40,7 @@ static void *map_memory(void *at, size_t len, int fd, size_t block)
 
 	if (p == MAP_FAILED || ahead == len)
 		return p;
-	if (mmap((char *)at + ahead, len - ahead, prot, flags, fd, AHEAD) == MAP_FAILED)
+	if (mmap((char *)at + ahead, len - ahead, prot, flags, fd, (off_t)ahead) == MAP_FAILED)
 		return MAP_FAILED;
 	return p;
 }
